@@ -1,0 +1,25 @@
+# Every target says what it does: `make help`.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+.venv/installed: requirements/dev.lock pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Ripcurrent needs Python 3.11; python3 is $$(python3 --version)"; exit 1; }
+	@test -d .venv || python3 -m venv .venv
+	$(PY) -m pip install --quiet --require-hashes -r requirements/dev.lock
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: .venv/installed  ## .venv with the command ripcurrent in it
+
+check: install  ## the fast part: lint, types, layers, unit tests (under 2 minutes)
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest -q --ignore=tests/integration
+
+test: check  ## everything, integration on Apache Kafka included
+	$(PY) -m pytest -q tests/integration
+
+.PHONY: help install check test

@@ -1,0 +1,1 @@
+"""Statistical detectors: frozen specs with two pure functions, `init` and `step`, over arrays of entities."""
