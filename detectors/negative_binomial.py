@@ -1,0 +1,138 @@
+"""A count against its expectation, with the entity's own level learned and shrunk to its peers'.
+
+Sees: a count too high for this entity: a burst in one pane or window, whatever the entity's size; new
+entities are judged by their peers' level at first. Misses: a small lasting rise (x1.5 takes hundreds of
+panes; PoissonFocus sees it), a fall, and a rise slow enough for the level to follow it. An expectation of 0
+makes any value impossible.
+
+Formula: level ratio r ~ Gamma(a, a), so after hits A and mass B its mean is (a + A) / (a + B), and the value
+is negative binomial with m = ratio * expected and variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion +
+own, where own = max(0, V / (c + U)) is the dispersion beyond what x.dispersion states. Learning a sample y
+with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) /
+(1 + m)**2, U = d*U + m**2 / (1 + m)**2, with d = 0.5**(1/memory). A sample is on probation for one: all four
+are folded when the next sample is learned, so a burst of two panes does not hide itself. (V also sees the
+level's own error: cautious.)
+
+Score: -log10 P(X >= value), scores under 1 reported as 0 with a p-value of 1. `gap`: where `learn`, the quiet
+panes are learned before the value is scored, as so many zeros with gap_expected / gap each: A and B in closed
+form by the geometric series, V and U with the level held still. Elsewhere gap is ignored.
+Units: value and expected are counts; memory is in learned samples. Cost: 48 bytes an entity; an exact tail
+(0.5 us) for one element in six or fewer. Reference: Noufaily et al., Statistics in Medicine 32 (2013), for
+the family; DuMouchel, The American Statistician 53 (1999), for the Gamma-Poisson shrinkage.
+
+>>> from detectors.base import observe
+>>> spec = NegativeBinomialTail()
+>>> state = spec.init(2)
+>>> for _ in range(30):
+...     state, _ = spec.step(state, observe([2, 40], expected=10.0))
+>>> state, score = spec.step(state, observe([12, 50], expected=10.0))
+>>> score.score.round(1), score.expected.round(1)
+(array([5.3, 0. ]), array([ 2.1, 39.7]))
+"""
+
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+
+from detectors.base import Floats, Observation, Score
+from detectors.tails import count_tail, last_whole, surprise, usual_counts
+
+
+class NegativeBinomialState(NamedTuple):
+    hits: Floats  # (n,) A, discounted sum of values
+    mass: Floats  # (n,) B, discounted sum of expectations
+    pending_value: Floats  # (n,) the sample on probation
+    pending_mass: Floats  # (n,) and its expectation
+    excess: Floats  # (n,) V, discounted sum of squared residuals beyond the stated variance
+    weight: Floats  # (n,) U, what V is divided by
+
+
+_State = NegativeBinomialState
+_Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class NegativeBinomialTail(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="negative_binomial"
+):
+    prior_strength: _Positive = 2.0  # expected counts after which the own level weighs half
+    memory: _Positive = 21.0  # half-life, learned samples
+    dispersion_prior: _Positive = 5.0  # samples' worth of belief in no dispersion of its own
+
+    def init(self, n: int) -> _State:
+        return _State(*(np.zeros(n) for _ in _State._fields))
+
+    def step(self, state: _State, x: Observation) -> tuple[_State, Score]:
+        seen = ~np.isnan(x.value)
+        rested = self._rest(state, x)
+        mean, phi = self._predict(rested, x.expected, x.dispersion)
+        p = _tail(np.where(seen, x.value, 0.0), mean, phi)
+        learn = seen & x.learn
+        learned = self._fold(rested, x.dispersion, x.value, x.expected)
+        kept = _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True)))
+        return kept, Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
+
+    def tail(self, state: _State, x: Observation) -> Floats:
+        """P(X >= value), exact also where `step` reports 1."""
+        return count_tail(x.value, *self._predict(self._rest(state, x), x.expected, x.dispersion))
+
+    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
+        """Counts between which the value was expected, from the state before the step."""
+        mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion)
+        sd = np.sqrt(mean + phi * mean * mean)
+        return usual_counts(lambda v: count_tail(v, mean, phi), mean, sd, coverage)
+
+    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
+        """The largest whole value under x.value that scores under `score`, from the state before the step."""
+        mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion)
+        return last_whole(lambda v: surprise(_tail(v, mean, phi)) < score, np.ceil(x.value) - 1.0)
+
+    def _predict(self, s: _State, expected: Floats, dispersion: Floats) -> tuple[Floats, Floats]:
+        own = np.maximum(s.excess / (self.dispersion_prior + s.weight), 0.0)
+        mean = (self.prior_strength + s.hits) / (self.prior_strength + s.mass) * expected
+        return mean, 1.0 / (self.prior_strength + s.hits) + dispersion + own
+
+    def _surplus(
+        self, s: _State, value: Floats, mass: Floats, dispersion: Floats
+    ) -> tuple[Floats, Floats]:
+        """What a sample adds to V and U."""
+        mean, phi = self._predict(s, mass, dispersion)
+        square = mean * mean
+        scale = (1.0 + mean) * (1.0 + mean)
+        residual = np.minimum((value - mean) * (value - mean), 100.0 * (mean + phi * square))
+        return (residual - mean - dispersion * square) / scale, square / scale
+
+    def _fold(self, s: _State, dispersion: Floats, value: Floats, mass: Floats) -> _State:
+        """Learn the sample on probation; (value, mass) takes its place."""
+        d = 0.5 ** (1.0 / self.memory)
+        excess, weight = self._surplus(s, s.pending_value, s.pending_mass, dispersion)
+        return _State(
+            d * s.hits + s.pending_value, d * s.mass + s.pending_mass, value, mass,
+            d * s.excess + excess, d * s.weight + weight,
+        )  # fmt: skip
+
+    def _rest(self, state: _State, x: Observation) -> _State:
+        """The state after the quiet panes: `gap` folds, the last zero on probation."""
+        rests = (x.gap > 0) & x.learn & ~np.isnan(x.value)
+        if not rests.any():
+            return state
+        gap = np.maximum(x.gap, 1).astype(np.float64)
+        zero, each = np.zeros_like(gap), x.gap_expected / gap
+        s = self._fold(state, x.dispersion, zero, each)
+        fade = np.exp2((1.0 - gap) / self.memory)
+        series = (1.0 - fade) / (1.0 - 0.5 ** (1.0 / self.memory))
+        excess, weight = self._surplus(s, zero, each, x.dispersion)
+        rested = _State(
+            fade * s.hits, fade * s.mass + series * each, zero, each,
+            fade * s.excess + series * excess, fade * s.weight + series * weight,
+        )  # fmt: skip
+        return _State(*(np.where(rests, a, b) for a, b in zip(rested, state, strict=True)))
+
+
+def _tail(value: Floats, mean: Floats, phi: Floats) -> Floats:
+    """P(X >= value) where it is at most 0.1, else 1. Up to the bound it is above 0.1: not computed."""
+    bound = np.where(phi > 10.0, 0.0, mean + np.sqrt(mean + phi * mean * mean) / (1.0 + phi))
+    p = np.ones_like(mean)
+    high = np.flatnonzero(value > bound)
+    p[high] = count_tail(value[high], mean[high], phi[high])
+    return np.where(p > 0.1, 1.0, p)
