@@ -59,7 +59,7 @@ def share_tail(hits: Floats, trials: Floats, alpha: Floats, beta: Floats) -> Flo
 
 
 def _summed(k: Floats, n: Floats, a: Floats, b: Floats) -> Floats:
-    """The first term from log-gammas, the others by their ratios, in order, until the rest changes nothing."""
+    """The first term from log-gammas, the others by their ratios, in order until no more changes."""
     log_first = (
         special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
         + special.betaln(k + a, n - k + b) - special.betaln(a, b)
