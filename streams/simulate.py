@@ -5,7 +5,8 @@
 
 Everything is drawn from `numpy.random.default_rng([seed, n])`, a stream for each part in the order of
 `STREAMS`. Planted episodes have streams of their own and only add events, so a null run holds the very
-background of the planted one. Clicks and live minutes are a sample of what a platform would log, so that a run stays small.
+background of the planted one. Clicks and live minutes are a sample of what a platform would log, so that
+a run stays small.
 """
 
 import csv

@@ -108,10 +108,10 @@ class Population(NamedTuple):
 
 
 def _levels(rng: np.random.Generator, n: int) -> Floats:
-    """Orders a day: median 8.5, a lognormal body, a Pareto top; stratified, so that totals vary little."""
+    """Orders a day: median 8.2, a lognormal body, a Pareto top; stratified, so that totals vary little."""
     u = rng.permutation((np.arange(n) + rng.uniform(0.2, 0.8, n)) / n)
-    body = 8.5 * np.exp(0.85 * ndtri(u))
-    tail = 8.5 * np.exp(0.85 * 1.2816) * (0.1 / (1.0 - u)) ** 0.78  # from the 90th percentile on
+    body = 8.2 * np.exp(0.85 * ndtri(u))
+    tail = 8.2 * np.exp(0.85 * 1.2816) * (0.1 / (1.0 - u)) ** 0.87  # from the 90th percentile on
     return np.asarray(np.clip(np.where(u > 0.9, tail, body), 0.5, 2_500.0))
 
 
@@ -138,7 +138,7 @@ def population(spec: Simulation, rng: np.random.Generator) -> Population:
     return Population(
         creator=creator, market=market, names=names, home=np.arange(u) < n, category=kinds, level=level,
         engagement=spec.volume * 2.3 * (level / spec.volume) ** 0.75 * rng.lognormal(0.0, 0.7, u),
-        clicks=rng.uniform(0.9, 1.9, u),
+        clicks=rng.uniform(0.8, 1.6, u),
         refund=np.clip(_shares(rng, refund, 90.0), 0.008, 0.15),
         complaint=np.clip(_shares(rng, complaint, 250.0), 0.002, 0.04),
         low_trust=_shares(rng, rng.uniform(0.03, 0.08, u), 300.0),
@@ -238,7 +238,7 @@ def activity(spec: Simulation, pop: Population, rng: np.random.Generator) -> Act
     campaign = _campaign(spec, pop, local, rng)
     sessions = _sessions(spec, pop, rng)
     burst = np.ones(base.shape)
-    boost = rng.uniform(2.5, 6.0, len(sessions.unit))
+    boost = rng.uniform(1.8, 4.0, len(sessions.unit))
     for j in range(3):
         at = (sessions.start_ms - spec.grid_ms) // HOUR + j
         on = (sessions.hours > j) & (at >= 0) & (at < spec.hours)

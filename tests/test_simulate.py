@@ -198,7 +198,7 @@ def test_outcomes_lag_their_orders_and_are_there_from_the_first_day(decoded: lis
         assert np.mean([days[d] for d in range(3)]) > 0.6 * np.mean([days[d] for d in range(3, 8)])
 
 
-def test_half_of_the_refunds_say_whose_fault_and_half_when_the_order_was(decoded: list[dict[str, Any]]) -> None:
+def test_half_of_the_refunds_name_the_fault_and_half_the_order_s_time(decoded: list[dict[str, Any]]) -> None:
     refunds = of_type(decoded, "refund.approved")
     paid = {e["ref_id"]: e for e in of_type(decoded, "order.paid")}
     for name in ("fault", "ref_at"):
