@@ -336,7 +336,12 @@ def _java_broker(java: str, libs: Path, logs: Path) -> Broker:
     )
     (run / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
     (run / "log4j2.properties").write_text(LOG4J)
-    class_path = ["-cp", f"{libs}/*", f"-Dlog4j2.configurationFile={run / 'log4j2.properties'}"]
+    options = [
+        *("-cp", f"{libs}/*"),
+        f"-Dlog4j2.configurationFile={run / 'log4j2.properties'}",
+        f"-Djava.io.tmpdir={run}",  # the codecs unpack their native halves there
+        "-XX:-UsePerfData",
+    ]
     config = str(run / "server.properties")
     guard: subprocess.Popen[bytes] | None = None
 
@@ -352,7 +357,7 @@ def _java_broker(java: str, libs: Path, logs: Path) -> Broker:
     try:
         with log_path.open("wb") as out:
             formatted = subprocess.run(
-                [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *class_path,
+                [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *options,
                  "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", config],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
                 timeout=START_SECONDS,
@@ -361,7 +366,7 @@ def _java_broker(java: str, libs: Path, logs: Path) -> Broker:
                 raise _DidNotStartError("its storage could not be formatted")
             guard = subprocess.Popen(
                 [sys.executable, "-I", __file__, str(run),
-                 java, "-Xms256m", "-Xmx1g", *class_path, "kafka.Kafka", config],
+                 java, "-Xms256m", "-Xmx1g", *options, "kafka.Kafka", config],
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         _wait_for_cluster(broker.bootstrap_servers, START_SECONDS, guard)
