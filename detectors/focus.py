@@ -40,7 +40,7 @@ from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Sco
 class PoissonFocusState(NamedTuple):
     hits: Floats  # (n, candidates) values since each start, oldest start first, 0 beyond `used`
     mass: Floats  # (n, candidates) expectations since each start
-    since: Ints  # (n, candidates) ms, time of the first pane since each start; -1 unknown or no pane yet
+    since: Ints  # (n, candidates) ms, time of the first pane since each start; -1 unknown or none
     used: Ints  # (n,) candidates in use, the last of them starting at the next pane
 
 
@@ -71,7 +71,7 @@ class PoissonFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         return _keep(seen & x.learn, added, state), Score(scores, expected, np.full_like(scores, np.nan))
 
     def changed_at(self, state: _State) -> Ints:
-        """Time of the first pane of the change that the score stands for, (n,) ms; -1 unknown or no change."""
+        """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         ratios = self._ratios(state)
         best = ratios.argmax(axis=1)[:, None]
         since = np.take_along_axis(state.since, best, axis=1)[:, 0]
@@ -116,7 +116,8 @@ class PoissonFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         keep = np.minimum(keep, self.candidates - 1)
         kept = place < keep[:, None]
         blanks = (0.0, 0.0, -1)
-        return _State(*(np.where(kept, a, b) for a, b in zip(parts, blanks, strict=True)), keep + 1)
+        hits, totals, times = (np.where(kept, a, b) for a, b in zip(parts, blanks, strict=True))
+        return _State(hits, totals, times, keep + 1)
 
 
 def _keep(mask: Bools, new: _State, old: _State) -> _State:

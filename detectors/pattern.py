@@ -66,7 +66,7 @@ class OrderedPattern(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     def step(self, state: _State, x: Observation) -> tuple[_State, Score]:
         seen = ~np.isnan(x.value)
         added = _State(state.done.copy(), state.start.copy(), state.recent.copy())
-        for i in reversed(range(len(self.steps))):  # an event is of one step, so each reads what was before it
+        for i in reversed(range(len(self.steps))):  # each reads what stood before the event
             self._add(added, i, np.flatnonzero(x.value == i), x.time)
         depth, _ = self._reached(added, x.time)
         blank = np.full_like(x.value, np.nan)
