@@ -11,7 +11,7 @@ p-value: what is measured is seldom normal, and a wrong tail is worse than none.
 quiet panes are learned before the value is scored, as so many zeros, in closed form: with W' = q**gap*W + (1
 - q**gap)/(1 - q) and r = q**gap*W/W', mean = r*mean and variance = r*variance + r*(1 - r)*mean**2. Elsewhere
 gap is ignored.
-Units: the value's own; memory 1/alpha samples. Cost: 32 bytes an entity; 0.05 us.
+Units: the value's own; memory 1/alpha samples. Cost: 32 bytes an entity; 0.02 us.
 Reference: Roberts, Technometrics 1 (1959); West, Communications of the ACM 22 (1979), for the weighted
 update.
 

@@ -120,6 +120,20 @@ def test_many_entities_are_scored_bit_for_bit_as_one_by_one(spec):
 
 
 @every_detector
+def test_what_a_reason_quotes_is_bit_for_bit_the_same_alone(spec):
+    if not hasattr(spec, "usual_range"):
+        return
+    rows = history(spec, 200, 6)
+    state, _ = run(spec, rows[:-1])
+    x = rows[-1]._replace(value=np.nan_to_num(rows[-1].value))
+    quoted = [*spec.usual_range(state, x, 0.95), spec.clears_at(state, x, 2.0)]
+    for i in range(0, 200, 20):
+        one, seen = pick(state, slice(i, i + 1)), pick(x, slice(i, i + 1))
+        alone = [*spec.usual_range(one, seen, 0.95), spec.clears_at(one, seen, 2.0)]
+        assert_same_bits(alone, [a[i : i + 1] for a in quoted])
+
+
+@every_detector
 def test_the_entities_order_does_not_matter(spec):
     rows = history(spec, 301, 8)
     order = np.random.default_rng(1).permutation(301)

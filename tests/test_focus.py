@@ -1,0 +1,73 @@
+"""Poisson-FOCuS equals the brute force over all starts, and says when the change began."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import xlogy
+
+from detectors.base import observe
+from detectors.focus import PoissonFocus
+
+PANES = st.lists(st.tuples(st.integers(0, 9), st.floats(0.1, 8.0)), min_size=1, max_size=40)
+
+
+def brute_force(panes, direction):
+    best = 0.0
+    for start in range(len(panes)):
+        s, e = (sum(p[i] for p in panes[start:]) for i in (0, 1))
+        if (s > e) == (direction == "up"):
+            best = max(best, xlogy(s, s / e) - (s - e))
+    return best
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(panes=PANES)
+def test_it_equals_the_brute_force_over_all_starts(direction, panes):
+    spec = PoissonFocus(direction=direction, candidates=64)
+    state = spec.init(1)
+    for i, (value, expected) in enumerate(panes):
+        state, score = spec.step(state, observe([value], expected=expected))
+        assert score.score[0] == pytest.approx(brute_force(panes[: i + 1], direction), abs=2e-6)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(panes=PANES)
+def test_too_few_candidates_never_score_too_high(direction, panes):
+    spec = PoissonFocus(direction=direction, candidates=3)
+    state = spec.init(1)
+    for i, (value, expected) in enumerate(panes):
+        state, score = spec.step(state, observe([value], expected=expected))
+        assert score.score[0] <= brute_force(panes[: i + 1], direction) + 2e-6
+
+
+def test_sixteen_candidates_lose_nothing_on_a_long_noisy_stream():
+    rng = np.random.default_rng(4)
+    few, many = PoissonFocus(), PoissonFocus(candidates=128)
+    a, b = few.init(50), many.init(50)
+    for i in range(600):
+        x = observe(rng.poisson(3.0 if i < 500 else 4.0, 50), expected=3.0)
+        (a, s), (b, t) = few.step(a, x), many.step(b, x)
+        np.testing.assert_array_equal(s.score, t.score)
+
+
+def test_it_finds_a_lasting_doubling_and_dates_it():
+    rng = np.random.default_rng(8)
+    spec = PoissonFocus()
+    state = spec.init(300)
+    assert (spec.changed_at(state) == -1).all()
+    for i in range(260):
+        x = observe(rng.poisson(3.0 if i < 200 else 6.0, 300), expected=3.0, time=i)
+        state, score = spec.step(state, x)
+    assert (score.score > 15).mean() > 0.98
+    assert np.abs(np.median(spec.changed_at(state)) - 200) <= 1
+    assert (np.abs(spec.changed_at(state) - 200) <= 10).mean() > 0.9
+
+
+def test_dispersion_divides_the_ratio():
+    spec = PoissonFocus()
+    _, plain = spec.step(spec.init(1), observe([20], expected=4.0))
+    _, quasi = spec.step(spec.init(1), observe([20], expected=4.0, dispersion=0.5))
+    assert quasi.score[0] == pytest.approx(plain.score[0] / 3.0, abs=1e-6)
