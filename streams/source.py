@@ -85,9 +85,8 @@ class Source:
         self._idle = asyncio.Event()  # no run is in the agent's hands
         self._idle.set()
         # Without acks Faust neither commits the topic nor keeps a list of the offsets it could commit.
-        self.topic = app.topic(
-            self.settings.topic, schema=_RunSchema(), acks=False, maxsize=self.settings.runs_queued
-        )
+        self.topic = app.topic(self.settings.topic, schema=_RunSchema(), acks=False)
+        self.topic.maxsize = self.settings.runs_queued  # app.topic() takes it as an argument and forgets it
         app.source = self
         app.on_rebalance_complete.connect(self._take_over)
         app.on_before_shutdown.connect(self._before_shutdown)

@@ -58,6 +58,11 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
         return consumer
 
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        # A fetch that is under way may return records of the next assignment, from the committed offset.
+        self._next = {}
+        await super().on_partitions_revoked(revoked)
+
     async def start_at(self, epoch: int, offsets: dict[TP, int]) -> None:
         consumer = self._ensure_consumer()
         for tp, offset in offsets.items():
@@ -97,7 +102,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             elif tp in self._next:  # else it isn't restored yet, and the seek to come brings these again
                 start, self._next[tp] = self._next[tp], records[-1].offset + 1
                 if records[0].offset < start:
-                    raise RuntimeError(f"{tp} went from {start} back to {records[0].offset}: is it a new topic?")
+                    raise RuntimeError(f"{tp} went from {start} back to {records[0].offset}: is it new?")
                 highwater = self._ensure_consumer().highwater(tp) or 0
                 made[tp] = [Run(tp.partition, records, start, self._next[tp], highwater, self._epoch)]
         return made

@@ -71,7 +71,9 @@ def main() -> None:
         if options.run_seconds:
             await asyncio.sleep(options.run_seconds)
         now = asyncio.get_running_loop().time()
-        tell("run", partition=run.partition, first=offsets[0], last=offsets[-1], n=len(offsets), at=now)
+        fetched = max(app.consumer._thread._next.values(), default=0)
+        span = {"first": offsets[0], "last": offsets[-1], "n": len(offsets)}
+        tell("run", partition=run.partition, at=now, fetched=fetched, **span)
         if options.durable_every and seen % options.durable_every == 0:
             if options.state:
                 with open(f"{options.state}/{run.partition}", "w") as file:

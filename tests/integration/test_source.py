@@ -261,7 +261,7 @@ async def test_after_a_kill_the_survivor_takes_over_where_the_state_is_and_skips
     for p in range(4):
         await b.produce(4_000, partition=p)
     victim, survivor = workers
-    victim.wait_for(lambda: all(w.records() > 800 for w in workers))
+    victim.wait_for(lambda: all(w.records() > 800 and len(w.partitions()) == 2 for w in workers))
     victim.process.kill()
     killed = time.monotonic()
     before = len(survivor.saw("restoring"))
@@ -312,10 +312,9 @@ async def test_a_slow_agent_bounds_what_waits_for_it(bench: Callable[[int], Benc
     await b.produce(300_000, size=200)
     worker = b.start({"run_records": 1_000}, run_seconds=0.05)
     worker.wait_for(lambda: worker.records() > 20_000)
-    status = Path(f"/proc/{worker.process.pid}/status").read_text()
-    assert int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) < 250_000  # type: ignore[index]
     runs = worker.saw("run")
-    assert runs[-1]["at"] - runs[0]["at"] < 0.08 * len(runs)  # and never waits for the next run in vain
+    assert max(run["fetched"] - run["last"] for run in runs) <= 8_000  # 4 in the queue, some on the way there
+    assert runs[-1]["at"] - runs[0]["at"] < 0.08 * len(runs)  # and it never waits in vain for the next
 
 
 async def test_a_partition_that_left_and_came_back_is_restored(bench: Callable[[int], Bench]) -> None:
