@@ -164,7 +164,8 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         source, thread = self._source, self._thread
         others = {tp for tp in self.assignment() if tp.topic != source.settings.topic}
         if others:
-            committed = await thread.call_thread(thread._ensure_consumer().seek_to_committed, *others)
+            seek = thread._ensure_consumer().seek_to_committed
+            committed = await thread.call_thread(seek, *driver.ensure_aiokafka_TPset(others))
             offsets = {TP(*tp): offset or None for tp, offset in committed.items()}
             self._read_offset.update(offsets)
             self._committed_offset.update(offsets)

@@ -20,6 +20,7 @@ class Options(msgspec.Struct, kw_only=True):
     restore_seconds: float = 0.0
     run_seconds: float = 0.0
     crash_at: int = -1
+    other: str = ""  # a topic that gets a message for each run, and is read the way Faust reads topics
 
 
 def main() -> None:
@@ -55,6 +56,7 @@ def main() -> None:
 
     app = make_app(options.kafka)
     source = Source(app, Owner())
+    other = app.topic(options.other, value_type=bytes, value_serializer="raw") if options.other else None
     seen = 0
 
     @app.agent(source.topic)
@@ -74,12 +76,22 @@ def main() -> None:
         fetched = max(app.consumer._thread._next.values(), default=0)
         span = {"first": offsets[0], "last": offsets[-1], "n": len(offsets)}
         tell("run", partition=run.partition, at=now, fetched=fetched, **span)
+        if other is not None:
+            sent = await other.send(value=b"%d" % offsets[-1])
+            assert (await sent).offset >= 0  # it is acknowledged before the run is done
         if options.durable_every and seen % options.durable_every == 0:
             if options.state:
                 with open(f"{options.state}/{run.partition}", "w") as file:
                     file.write(str(run.next_offset))
             source.durable(run.partition, run.next_offset)
             tell("durable", partition=run.partition, offset=run.next_offset)
+
+    if other is not None:
+
+        @app.agent(other)
+        async def read_other(stream: Any) -> None:
+            async for value in stream:
+                tell("other", value=int(value))
 
     run_worker(app)
 

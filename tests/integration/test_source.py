@@ -88,12 +88,12 @@ class Bench:
         finally:
             await producer.stop()  # flushes
 
-    def committed(self, partition: int = 0) -> int | None:
+    def committed(self, partition: int = 0, topic: str = "") -> int | None:
         consumer = KafkaConsumer(
             group_id=self.topic, bootstrap_servers=self.kafka.split(","), enable_auto_commit=False
         )
         try:
-            found: int | None = consumer.committed(TopicPartition(self.topic, partition))
+            found: int | None = consumer.committed(TopicPartition(topic or self.topic, partition))
             return found
         finally:
             consumer.close()
@@ -315,6 +315,34 @@ async def test_a_slow_agent_bounds_what_waits_for_it(bench: Callable[[int], Benc
     runs = worker.saw("run")
     assert max(run["fetched"] - run["last"] for run in runs) <= 8_000  # 4 in the queue, some on the way there
     assert runs[-1]["at"] - runs[0]["at"] < 0.08 * len(runs)  # and it never waits in vain for the next
+
+
+async def test_messages_are_produced_and_other_topics_are_read_one_by_one_and_committed_by_acknowledgement(
+    bench: Callable[[int], Bench], make_topic: Callable[..., str]
+) -> None:
+    b = bench(1)
+    other = make_topic("other", partitions=1)
+    await b.produce(1_000)
+    worker = b.start({"run_records": 100}, other=other, durable_every=0)
+    worker.wait_for(lambda: len(worker.saw("other")) == 10)
+    assert [one["value"] for one in worker.saw("other")] == [run["last"] for run in worker.saw("run")]
+    assert worker.stop() == 0
+    assert b.committed(topic=other) == 10
+    assert b.committed() is None
+
+
+async def test_workers_that_stop_together_stop_at_once(bench: Callable[[int], Bench]) -> None:
+    b = bench(4)
+    for p in range(4):
+        await b.produce(2_000, partition=p)
+    workers = [b.start({"run_records": 50}, run_seconds=0.02) for _ in range(3)]
+    for worker in workers:
+        worker.wait_for(lambda w=worker: w.records() > 0)
+    for worker in workers:
+        worker.process.send_signal(signal.SIGINT)
+    before = time.monotonic()
+    assert [worker.process.wait(15) for worker in workers] == [0, 0, 0]
+    assert time.monotonic() - before < 6
 
 
 async def test_a_partition_that_left_and_came_back_is_restored(bench: Callable[[int], Bench]) -> None:

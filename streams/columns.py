@@ -1,0 +1,227 @@
+"""Records become columns: one decode for each record, and from there on numpy.
+
+`Routes` says which measures an event feeds; `Entities` gives every (creator, market) its row in the arrays; `Reader`
+turns a run of records into a `Batch` and sets the bad ones aside.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+from msgspec import UNSET
+
+from detectors.base import Ints
+from streams.errors import RecordError
+from streams.records import TYPES, Event, decode_event
+
+HASH_VERSION = "b2b-1"  # BLAKE2b; a change of it changes every alert_id
+
+
+def hash64(text: str) -> int:
+    """A stable 63-bit hash (HASH_VERSION).
+
+    >>> hash64("c_1") == hash64("c_1")
+    True
+    """
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+class Record(NamedTuple):
+    """One record of the source topic, as the source or a file gives it."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = 0  # ms, append time
+
+
+class Matcher(NamedTuple):
+    """Which events something is made of."""
+
+    events: frozenset[str]
+    where: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    novel: tuple[str, ...] = ()  # for a step of a pattern; not judged here
+
+    def takes(self, event: Event) -> bool:
+        attrs = {} if event.attrs is UNSET else event.attrs
+        return event.type in self.events and all(attrs.get(name) in allowed for name, allowed in self.where)
+
+
+class Routes:
+    """Every event takes one route: the set of matchers that it satisfies. Route 0 satisfies none."""
+
+    CACHE_MAX = 65_536
+
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        self.matchers = tuple(matchers)
+        self.attributes: dict[str, tuple[str, ...]] = {  # the attributes that decide, by event type
+            kind: tuple(sorted({name for m in matchers if kind in m.events for name, _ in m.where}))
+            for kind in TYPES
+        }
+        self.members: list[tuple[int, ...]] = [()]  # of each route
+        self._codes: dict[tuple[int, ...], int] = {(): 0}
+        self._cache: dict[Any, int] = {}
+        self._tables: dict[int, np.ndarray] = {}
+
+    def of(self, event: Event) -> int:
+        names = self.attributes[event.type]
+        if names:
+            attrs = {} if event.attrs is UNSET else event.attrs
+            key: Any = (event.type, *[attrs.get(name) for name in names])
+        else:
+            key = event.type
+        code = self._cache.get(key)
+        if code is None:
+            code = self._learn(event)
+            if len(self._cache) >= self.CACHE_MAX:
+                self._cache.clear()
+            self._cache[key] = code
+        return code
+
+    def _learn(self, event: Event) -> int:
+        members = tuple(i for i, matcher in enumerate(self.matchers) if matcher.takes(event))
+        if members not in self._codes:
+            self._codes[members] = len(self.members)
+            self.members.append(members)
+            self._tables.clear()
+        return self._codes[members]
+
+    def table(self, matcher: int) -> np.ndarray:
+        """For each route, whether it satisfies the matcher."""  # (n_routes,) bool
+        if matcher not in self._tables:
+            self._tables[matcher] = np.array([matcher in m for m in self.members])
+        return self._tables[matcher]
+
+
+class Entities:
+    """The (creator, market) pairs of a shard and their rows. No result depends on which row an entity has."""
+
+    CATEGORIES_MAX = 4_096  # further ones read as absent
+
+    def __init__(self) -> None:
+        self.slots: dict[tuple[str, str], int] = {}
+        self.names: list[tuple[str, str] | None] = []  # by slot
+        self.free: list[int] = []
+        self.hashes = np.zeros(64, dtype=np.int64)  # (capacity,) of the creator_id
+        self.market_of = np.zeros(64, dtype=np.int64)  # (capacity,) market code
+        self.markets: dict[str, int] = {}  # code by market
+        self.categories: dict[str, int] = {}  # code by category
+
+    @property
+    def capacity(self) -> int:
+        return len(self.hashes)
+
+    def slot(self, creator: str, market: str) -> int:
+        """The row of an entity, new if need be."""
+        slot = self.slots.get((creator, market))
+        return slot if slot is not None else self._add(creator, market)
+
+    def _add(self, creator: str, market: str) -> int:
+        if self.free:
+            slot = self.free.pop()
+            self.names[slot] = (creator, market)
+        else:
+            slot = len(self.names)
+            self.names.append((creator, market))
+            if slot >= self.capacity:
+                self.hashes, self.market_of = (np.concatenate([a, a * 0]) for a in (self.hashes, self.market_of))
+        self.slots[creator, market] = slot
+        self.hashes[slot] = hash64(creator)
+        self.market_of[slot] = self.markets.setdefault(market, len(self.markets))
+        return slot
+
+    def category_code(self, category: str) -> int:
+        code = self.categories.get(category)
+        if code is None:
+            if len(self.categories) >= self.CATEGORIES_MAX:
+                return -1
+            code = self.categories[category] = len(self.categories)
+        return code
+
+    def forget(self, slot: int) -> None:
+        name = self.names[slot]
+        if name is not None:
+            del self.slots[name]
+            self.names[slot] = None
+            self.free.append(slot)
+
+
+class Batch(NamedTuple):
+    """Good records of a run, in order of offset."""
+
+    offset: Ints  # (n,)
+    time: Ints  # (n,) ms, event time
+    slot: Ints  # (n,)
+    route: Ints  # (n,)
+    creator: Ints  # (n,) hash of the creator_id
+    category: Ints  # (n,) category code, -1 where absent
+    events: list[Event]  # (n,)
+    records: list[Record]  # (n,) the originals, for a record that becomes a dead letter later
+    next_offset: int  # after the last record of the run, good or bad
+
+    def part(self, start: int, stop: int) -> "Batch":
+        cut = slice(start, stop)
+        arrays = (self.offset[cut], self.time[cut], self.slot[cut], self.route[cut], self.creator[cut], self.category[cut])
+        return Batch(*arrays, self.events[cut], self.records[cut], self.next_offset)
+
+
+class DeadLetter(NamedTuple):
+    record: Record
+    error: RecordError
+
+
+class Reader:
+    """Decodes runs of records. Counts what it saw; gives rows to entities in the order of their records."""
+
+    def __init__(self, routes: Routes, entities: Entities) -> None:
+        self.routes = routes
+        self.entities = entities
+        self.events: Counter[str] = Counter()  # by type
+        self.tombstones = 0
+        self.unknown_types = 0
+
+    def read(self, records: Iterable[Record]) -> tuple[Batch, list[DeadLetter]]:
+        offsets, times, slots, routes, categories = [], [], [], [], []
+        events: list[Event] = []
+        kept: list[Record] = []
+        dead: list[DeadLetter] = []
+        seen, slot_of, route_of, code_of = self.events, self.entities.slot, self.routes.of, self.entities.category_code
+        last = -1
+        for record in records:
+            last, key, value, _ = record
+            if value is None:
+                self.tombstones += 1
+                continue
+            try:
+                event = decode_event(key, value)
+            except RecordError as error:
+                dead.append(DeadLetter(record, error))
+                continue
+            kind = event.type
+            if kind not in TYPES:
+                self.unknown_types += 1
+                continue
+            seen[kind] += 1
+            slot = slot_of(event.creator_id, event.market)
+            categories.append(-1 if event.category is UNSET else code_of(event.category))
+            offsets.append(last)
+            times.append(event.occurred_at)
+            slots.append(slot)
+            routes.append(route_of(event))
+            events.append(event)
+            kept.append(record)
+        slot_column = np.array(slots, dtype=np.int64)
+        batch = Batch(
+            np.array(offsets, dtype=np.int64),
+            np.array(times, dtype=np.int64),
+            slot_column,
+            np.array(routes, dtype=np.int64),
+            self.entities.hashes[slot_column],
+            np.array(categories, dtype=np.int64),
+            events,
+            kept,
+            last + 1,
+        )
+        return batch, dead

@@ -1,0 +1,75 @@
+"""What an alert can quote: the shard's newest records, and which offsets each hour of event time came from."""
+
+from collections import Counter, deque
+
+import numpy as np
+from msgspec import UNSET
+
+from streams.columns import Batch, Routes
+from streams.records import Contributor, Evidence, EvidenceEvent, SourceRange
+
+HOUR = 3_600_000
+HOURS_MAX = 24 * 100
+EVENTS_MAX = 5
+CONTRIBUTORS_MAX = 5
+
+
+class EvidenceBuffer:
+    """Holds the records of the last `limit` offsets, so that it is the same however they were batched."""
+
+    def __init__(self, topic: str, partition: int, limit: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.limit = limit
+        self.recent: deque[Batch] = deque()
+        self.hours: dict[int, tuple[int, int]] = {}  # hour of event time -> first offset, offset after the last
+
+    def remember(self, batch: Batch) -> None:
+        """Keep these records and let go of those that are too old to be quoted."""
+        if not len(batch.offset) or not self.limit:
+            return
+        self.recent.append(batch)
+        while self.recent[0].offset[-1] < batch.offset[-1] + 1 - self.limit:
+            self.recent.popleft()
+
+    def cover(self, batch: Batch) -> None:
+        """Note from which offsets the hours of event time came."""
+        hour = batch.time // HOUR
+        for h in np.unique(hour).tolist():
+            offset = batch.offset[hour == h]
+            first, after = self.hours.get(h, (int(offset[0]), 0))
+            self.hours[h] = (min(first, int(offset.min())), max(after, int(offset.max()) + 1))
+        if len(self.hours) > HOURS_MAX:
+            for h in sorted(self.hours)[:-HOURS_MAX]:
+                del self.hours[h]
+
+    def evidence(
+        self, routes: Routes, matchers: list[int], slot: int, start: int, end: int, pane: int, upto: int
+    ) -> Evidence:
+        """The sources of the window [start, end), the newest events of its last pane, and who stood behind them."""
+        covered = [self.hours[h] for h in range(start // HOUR, (end - 1) // HOUR + 1) if h in self.hours]
+        sources = []
+        if covered:
+            first, after = min(c[0] for c in covered), max(c[1] for c in covered)
+            sources.append(SourceRange(self.topic, self.partition, first, after))
+        events: list[EvidenceEvent] = []
+        actors: Counter[str] = Counter()
+        wanted = None
+        for batch in self.recent:
+            mine = np.flatnonzero((batch.slot == slot) & (batch.time >= start) & (batch.time < end))
+            for i in mine.tolist():
+                offset = int(batch.offset[i])
+                if not upto - self.limit <= offset < upto:
+                    continue
+                wanted = wanted if wanted is not None else set(matchers)
+                if not wanted.intersection(routes.members[int(batch.route[i])]):
+                    continue
+                event = batch.events[i]
+                if event.actor_id is not UNSET:
+                    actors[event.actor_id] += 1
+                if event.occurred_at >= end - pane:
+                    events.append(EvidenceEvent(event.event_id, self.partition, offset))
+        total = sum(actors.values())
+        top = sorted(actors.items(), key=lambda item: (-item[1], item[0]))[:CONTRIBUTORS_MAX]
+        contributors = [Contributor("actor", who, round(n / total, 4)) for who, n in top]
+        return Evidence(sources, events[-EVENTS_MAX:], contributors)

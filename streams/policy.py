@@ -1,0 +1,108 @@
+"""Policy owns decisions: scores become episodes that open, update, escalate and resolve.
+
+Everything here is a pure function of an episode and what was read now; the engine keeps the episodes.
+"""
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from config.schema import Severity as Thresholds
+from config.schema import Signal, millis
+from streams.records import Severity, Status, StatusReason
+
+LEVELS: tuple[Severity, ...] = ("info", "info", "warning", "critical")  # by level; level 0 is no alert
+GROWN = 1.5  # an update is worth a revision when what is observed grew by half
+
+
+class Reading(NamedTuple):
+    """One window of one signal for one entity at the end of a pane."""
+
+    level: int  # 0 none, 1 info, 2 warning, 3 critical
+    holds: bool  # over the hysteresis
+    score: float
+    observed: float
+    test: int
+    window: int
+
+
+class Episode(Struct, frozen=True):
+    alert_id: str
+    revision: int
+    severity: int  # level
+    opened_at: int  # ms
+    abnormal_at: int  # ms, newest pane end at which a reading held
+    observed: float  # at the last revision
+    test: int  # of the last revision
+    window: int
+
+
+class Decision(NamedTuple):
+    episode: Episode
+    status: Status
+    status_reason: StatusReason
+    reading: Reading
+
+
+def thresholds(severity: Thresholds) -> tuple[float, float, float]:
+    """Scores from which a reading is info, warning, critical; infinity where never."""
+    return tuple(float("inf") if t is None else t for t in (severity.info, severity.warning, severity.critical))  # type: ignore[return-value]
+
+
+def alert_id(signal: str, kind: str, entity: str, market: str, opened_at: int) -> str:
+    """128 bits of BLAKE2b over what makes an alert (version 1).
+
+    >>> alert_id("refund_rate", "creator", "c_1", "TH", 0)
+    '2bdaa53be4e18b41c0f1c4e2c2e24e5f'
+    """
+    text = "\x1f".join(("1", signal, kind, entity, market, str(opened_at)))
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def strongest(readings: list[Reading]) -> Reading:
+    """The reading that speaks for the signal; at a tie the first."""
+    return max(readings, key=lambda r: (r.level, r.score))
+
+
+def opened(readings: list[Reading], new_id: str, end: int) -> Decision | None:
+    """A new episode, where a reading calls for one."""
+    best = strongest(readings)
+    if best.level == 0:
+        return None
+    episode = Episode(new_id, 1, best.level, end, end, best.observed, best.test, best.window)
+    return Decision(episode, "opened", "threshold", best)
+
+
+def continued(episode: Episode, signal: Signal, readings: list[Reading], end: int) -> tuple[Episode, Decision | None]:
+    """The open episode after these readings, and its next revision if it is worth one."""
+    best = strongest(readings)
+    if any(r.holds for r in readings):
+        episode = _with(episode, abnormal_at=end)
+    if best.level > episode.severity:
+        return _revised(episode, "escalated", "severity", best, severity=best.level)
+    same = [r for r in readings if (r.test, r.window) == (episode.test, episode.window)]
+    if same and same[0].holds and same[0].observed >= GROWN * episode.observed:
+        return _revised(episode, "updated", "threshold", same[0])
+    if end - episode.abnormal_at >= millis(signal.resolve_after):
+        return _revised(episode, "resolved", "normal_again" if best.observed else "silent", best)
+    return episode, None
+
+
+def _revised(
+    episode: Episode, status: Status, why: StatusReason, reading: Reading, severity: int | None = None
+) -> tuple[Episode, Decision]:
+    episode = _with(
+        episode,
+        revision=episode.revision + 1,
+        severity=severity or episode.severity,
+        observed=reading.observed,
+        test=reading.test,
+        window=reading.window,
+    )
+    return episode, Decision(episode, status, why, reading)
+
+
+def _with(episode: Episode, **changes: object) -> Episode:
+    kept = {name: getattr(episode, name) for name in Episode.__struct_fields__}
+    return Episode(**{**kept, **changes})  # type: ignore[arg-type]

@@ -1,0 +1,126 @@
+"""The sentence of an alert, from its template's code and arguments, so that it can be said in other languages."""
+
+from collections.abc import Mapping
+
+Args = Mapping[str, str | int | float]
+
+UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
+
+
+def duration_words(ms: int) -> str:
+    """A window's length as a person says it.
+
+    >>> duration_words(86_400_000), duration_words(3_600_000), duration_words(7 * 86_400_000)
+    ('24 hours', 'hour', '7 days')
+    """
+    if ms == 86_400_000:
+        return "24 hours"
+    size, name = next((size, name) for size, name in UNITS if ms % size == 0)
+    count = ms // size
+    return name if count == 1 else f"{count} {name}s"
+
+
+def iso_duration(ms: int) -> str:
+    """A window's length as ISO 8601 has it.
+
+    >>> iso_duration(86_400_000), iso_duration(900_000), iso_duration(7 * 86_400_000)
+    ('PT24H', 'PT15M', 'P7D')
+    """
+    if ms % 86_400_000 == 0 and ms > 86_400_000:
+        return f"P{ms // 86_400_000}D"
+    for size, letter in ((3_600_000, "H"), (60_000, "M")):
+        if ms % size == 0:
+            return f"PT{ms // size}{letter}"
+    return f"PT{ms // 1000}S"
+
+
+def percent(share: float) -> str:
+    """A share for reading: two figures, no more.
+
+    >>> percent(0.377), percent(0.0612), percent(0.0021), percent(0.9951)
+    ('38 %', '6.1 %', '0.21 %', '99.5 %')
+    """
+    value = 100.0 * share
+    if value >= 99 and value < 100:
+        return f"{value:.1f} %"
+    digits = 0 if value >= 9.95 else 1 if value >= 0.995 else 2
+    text = f"{value:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def number(value: float) -> str:
+    """A count for reading: whole from 10 on, with a comma at thousands.
+
+    >>> number(1234.0), number(3.72), number(0.04)
+    ('1,234', '3.7', '0.04')
+    """
+    if value >= 9.95 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"
+
+
+def counted(n: float, one: str, many: str) -> str:
+    return f"{number(n)} {one if n == 1 else many}"
+
+
+def reason(code: str, args: Args) -> str:
+    """The sentence in English.
+
+    >>> reason("outcome_high", {"many": "refunds", "count": 23, "of": 61, "of_one": "order", "of_many": "orders",
+    ...     "window_ms": 86_400_000, "own": 0.06, "peers": 0.05, "category": "beauty", "market": "TH"})
+    "Refunds on 23 of 61 orders (38 %) in the last 24 hours; this creator's usual rate is 6 %, beauty creators in TH 5 %."
+    """
+    return _SENTENCES[code](args)
+
+
+def _peers(a: Args) -> str:
+    return f"{a['category']} creators in {a['market']}" if a.get("category") else f"creators in {a['market']}"
+
+
+def _window(a: Args) -> str:
+    return f"in the last {duration_words(int(a['window_ms']))}"
+
+
+def _outcome(a: Args) -> str:
+    count, of = float(a["count"]), float(a["of"])
+    many = str(a["many"])
+    return (
+        f"{many[0].upper()}{many[1:]} on {number(count)} of {counted(of, str(a['of_one']), str(a['of_many']))} "
+        f"({percent(count / of)}) {_window(a)}; this creator's usual rate is {percent(float(a['own']))}, "
+        f"{_peers(a)} {percent(float(a['peers']))}."
+    )
+
+
+def _share(a: Args) -> str:
+    count, of = float(a["count"]), float(a["of"])
+    return (
+        f"{number(count)} of {counted(of, str(a['of_one']), str(a['of_many']))} ({percent(count / of)}) {_window(a)} "
+        f"{'was' if count == 1 else 'were'} {a['one'] if count == 1 else a['many']}; this creator's usual share is "
+        f"{percent(float(a['own']))}, {_peers(a)} {percent(float(a['peers']))}."
+    )
+
+
+def _volume(a: Args) -> str:
+    return (
+        f"{counted(float(a['count']), str(a['one']), str(a['many']))} {_window(a)}, where about "
+        f"{number(float(a['expected']))} would be usual for this creator at this time and with the market's demand now."
+    )
+
+
+def _repeat(a: Args) -> str:
+    kind = f" of the same kind ({a['value']})" if a.get("value") else " of the same kind"
+    return f"{counted(float(a['count']), str(a['one']), str(a['many']))}{kind} {_window(a)}; the policy's limit is {a['limit']}."
+
+
+def _sequence(a: Args) -> str:
+    steps = str(a["steps"])
+    return f"{steps[0].upper()}{steps[1:]} {_window(a)}: {a['count']} of the {a['of']} steps of this pattern ({a['title']})."
+
+
+_SENTENCES = {
+    "outcome_high": _outcome,
+    "share_high": _share,
+    "volume_high": _volume,
+    "repeated": _repeat,
+    "pattern_seen": _sequence,
+}
