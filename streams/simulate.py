@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from streams.scorecard import Label
 from streams.simulate_events import (
     COMPLAINTS,
     ENGAGEMENTS,
@@ -44,7 +45,7 @@ from streams.simulate_market import (
     activity,
     population,
 )
-from streams.simulate_plant import PLANTS, Label, World, plant
+from streams.simulate_plant import PLANTS, World, plant
 
 __all__ = ["KINDS", "Events", "Label", "Simulation", "simulate", "write_jsonl", "write_labels"]
 

@@ -8,9 +8,9 @@ of fewer planted events than `FEWEST` is not planted. Nothing else is made easy:
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
+from streams.scorecard import Label
 from streams.simulate_events import (
     COMPLAINTS,
     COUNTRIES,
@@ -37,16 +37,6 @@ FIRST_DAY = 8  # nothing is planted before
 APART_MS = 5 * DAY  # between two episodes of a creator
 FEWEST = {"refund_surge": 6, "order_spike": 10, "fake_engagement": 30, "violation_burst": 4,
           "complaint_surge": 5, "account_takeover": 7}  # fmt: skip
-
-
-class Label(msgspec.Struct, frozen=True):
-    """One planted episode: from its first planted event to its last."""
-
-    creator_id: str
-    market: str
-    kind: str
-    start_ms: int
-    end_ms: int
 
 
 class World(NamedTuple):

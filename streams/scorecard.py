@@ -1,0 +1,162 @@
+"""How good alerts were, beside labels of what truly happened: recall, delay and false alarms. Pure.
+
+An alert is true for an episode when it is of the same creator, of a signal that may speak for the episode's kind,
+when one of its windows ends at or after the episode's start, and when it was opened no later than 24 hours after the
+episode's end. All revisions of an alert count as one. An alert that is true for no episode is false.
+"""
+
+import csv
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from msgspec import Struct, convert
+
+import config
+from streams.records import Alert
+
+KINDS = Path(config.__file__).parent / "kinds.yaml"  # which signals may speak for which kind of episode
+GRACE_MS = 86_400_000  # an alert may open so long after the episode's end
+HOUR_MS = 3_600_000
+
+
+class Label(Struct, frozen=True):
+    """One true episode: from its first event to its last."""
+
+    creator_id: str
+    market: str
+    kind: str
+    start_ms: int
+    end_ms: int
+
+
+class Episode(Struct, frozen=True):
+    """One label and what became of it; `delay_ms` is from its start to the end of the first window that was right."""
+
+    label: Label
+    caught: bool
+    delay_ms: int | None
+    alert_id: str | None
+
+
+class KindScore(Struct, frozen=True):
+    """The episodes of one kind."""
+
+    kind: str
+    planted: int
+    caught: int
+    recall: float
+    delay_ms: int | None  # median over the caught
+
+
+class Scorecard(Struct, frozen=True):
+    """`episodes` in the labels' order; `false` alert ids in the order of their first revision."""
+
+    episodes: tuple[Episode, ...]
+    kinds: tuple[KindScore, ...]
+    n_alerts: int
+    false: tuple[str, ...]
+    false_by_signal: dict[str, int]
+
+    @property
+    def recall(self) -> float:
+        return episode_recall(self.episodes)
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Labels from a CSV file with the columns creator_id, market, kind, start_ms, end_ms."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = set(Label.__struct_fields__) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path}: expected the columns {', '.join(Label.__struct_fields__)}; no {sorted(missing)}")
+        return [
+            Label(row["creator_id"], row["market"], row["kind"], int(row["start_ms"]), int(row["end_ms"]))
+            for row in reader
+        ]
+
+
+def read_kinds(path: Path = KINDS) -> dict[str, list[str]]:
+    """The signals that may speak for each kind of episode.
+
+    >>> read_kinds()["refund_surge"]
+    ['refund_rate']
+    """
+    return convert(yaml.safe_load(path.read_text(encoding="utf-8")), dict[str, list[str]])
+
+
+def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, Collection[str]]) -> Scorecard:
+    """Alerts (all revisions, in any order) beside labels. `kinds` says which signals may speak for which kind.
+
+    >>> score([], [Label("c", "TH", "refund_surge", 0, 9)], {"refund_surge": ["refund_rate"]}).recall
+    0.0
+    """
+    by_creator: dict[str, list[Alert]] = {}
+    signal_of: dict[str, str] = {}
+    for alert in alerts:
+        signal_of.setdefault(alert.alert_id, alert.signal)
+        by_creator.setdefault(alert.entity.id, []).append(alert)
+    true: set[str] = set()
+    episodes = []
+    for label in labels:
+        right = [a for a in by_creator.get(label.creator_id, []) if is_true(a, label, kinds.get(label.kind, ()))]
+        true.update(a.alert_id for a in right)
+        first = min(right, key=lambda a: (a.window_end, a.alert_id), default=None)
+        delay = detection_delay(label, first) if first is not None else None
+        episodes.append(Episode(label, first is not None, delay, first.alert_id if first is not None else None))
+    false = tuple(alert_id for alert_id in signal_of if alert_id not in true)
+    by_signal: dict[str, int] = {}
+    for alert_id in false:
+        by_signal[signal_of[alert_id]] = by_signal.get(signal_of[alert_id], 0) + 1
+    by_kind = tuple(_of_kind(kind, episodes) for kind in sorted({label.kind for label in labels}))
+    return Scorecard(tuple(episodes), by_kind, len(signal_of), false, dict(sorted(by_signal.items())))
+
+
+def is_true(alert: Alert, label: Label, signals: Collection[str]) -> bool:
+    """Whether this revision is right about this episode."""
+    return (
+        alert.entity.id == label.creator_id
+        and alert.signal in signals
+        and alert.window_end >= label.start_ms
+        and alert.opened_at <= label.end_ms + GRACE_MS
+    )
+
+
+def detection_delay(label: Label, alert: Alert) -> int:
+    """Milliseconds from the episode's start to the end of the window that was right."""
+    return alert.window_end - label.start_ms
+
+
+def episode_recall(episodes: Sequence[Episode]) -> float:
+    """The share of the episodes that were caught.
+
+    >>> label = Label("c", "TH", "order_spike", 0, 9)
+    >>> episode_recall([Episode(label, True, 5, "a"), Episode(label, False, None, None)])
+    0.5
+    """
+    return sum(e.caught for e in episodes) / len(episodes) if episodes else 0.0
+
+
+def false_alarm_rate(n_false: int, creator_days: float) -> float:
+    """False alerts per 1,000 creator-days.
+
+    >>> false_alarm_rate(8, 400 * 20)
+    1.0
+    """
+    return 1_000.0 * n_false / creator_days if creator_days > 0 else 0.0
+
+
+def median_delay(episodes: Sequence[Episode]) -> int | None:
+    """Of the caught, in milliseconds; of an even number the later of the two in the middle.
+
+    >>> label = Label("c", "TH", "order_spike", 0, 9)
+    >>> median_delay([Episode(label, True, 5, "a"), Episode(label, True, 7, "b"), Episode(label, False, None, None)])
+    7
+    """
+    delays = sorted(e.delay_ms for e in episodes if e.delay_ms is not None)
+    return delays[len(delays) // 2] if delays else None
+
+
+def _of_kind(kind: str, episodes: Sequence[Episode]) -> KindScore:
+    mine = [e for e in episodes if e.label.kind == kind]
+    return KindScore(kind, len(mine), sum(e.caught for e in mine), episode_recall(mine), median_delay(mine))
