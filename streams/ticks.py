@@ -1,0 +1,37 @@
+"""Ticks: recorded moments at which the wall clock moved event time, so that a restart and a replay follow it.
+
+One record of `ripcurrent-ticks` is one Tick. A new owner of a partition first writes its epoch (a tick without
+`up_to`) and reads up to it; ticks of a lower epoch behind it are void: their writer had lost the partition.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+
+class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Behind the record at `after_offset`, event time is at least `up_to`; without `up_to`, an epoch begins."""
+
+    partition: int
+    epoch: int
+    after_offset: int = -1
+    up_to: int | None = None  # ms
+
+
+encode_tick = msgspec.json.Encoder().encode
+decode_tick = msgspec.json.Decoder(Tick).decode
+
+
+def valid(ticks: Iterable[Tick]) -> Iterator[Tick]:
+    """The ticks of one partition that count, in the order of their topic, without the epochs.
+
+    >>> log = [Tick(0, 1), Tick(0, 1, 5, 900), Tick(0, 2), Tick(0, 1, 7, 1800), Tick(0, 2, 7, 2700)]
+    >>> [tick.up_to for tick in valid(log)]
+    [900, 2700]
+    """
+    epoch = 0
+    for tick in ticks:
+        if tick.epoch >= epoch:
+            epoch = tick.epoch
+            if tick.up_to is not None:
+                yield tick
