@@ -198,11 +198,10 @@ class Recording:
                     self._begin(parsed.recording)
                 if parsed.tick is not None:
                     found[parsed.tick.partition].append(parsed.tick)
-        kept = {partition: list(valid(ticks)) for partition, ticks in found.items()}
+        kept = {partition: [tick for _, tick in valid(enumerate(ticks))] for partition, ticks in found.items()}
         moving = sum(tick.up_to is not None for ticks in found.values() for tick in ticks)
         self.ticks_void = moving - sum(map(len, kept.values()))
-        # In the topic's order among those of the same offset, and taken from the end.
-        return {p: sorted(ticks, key=lambda tick: tick.after_offset)[::-1] for p, ticks in kept.items()}
+        return {partition: ticks[::-1] for partition, ticks in kept.items()}
 
     def _begin(self, head: _Head) -> None:
         if head.version != VERSION:

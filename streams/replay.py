@@ -1,0 +1,145 @@
+"""Replay: the very engine that runs live, over a file. One engine for each partition, ticks at their place.
+
+    source = Recording(Path("events.jsonl"), partitions=4)
+    write_result(replay(source.entries(), load(), topic=source.topic, close=True), Path("out"))
+
+The result depends on the records, their partitions, the ticks and the catalogue, and not on how the records are cut
+into runs. Alerts and dead letters are held in memory until the end, since they are written in an order for reading;
+records are held for one run of each partition.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from config.schema import Catalogue
+from streams.columns import DeadLetter, Record
+from streams.engine import Engine, Output
+from streams.recording import TOPIC, whole_file
+from streams.records import Alert, encode_alert
+from streams.ticks import Tick
+
+RUN_RECORDS = 4_000
+
+
+class Dead(NamedTuple):
+    partition: int
+    letter: DeadLetter
+
+
+class Result(NamedTuple):
+    alerts: list[Alert]  # every revision, in the order of `reading_order`
+    dead: list[Dead]  # by partition and offset
+    records: int
+    ticks: int
+    partitions: tuple[int, ...]  # those that had records
+
+
+def reading_order(alert: Alert) -> tuple[int, str, str, int, str, str]:
+    """As a person reads a log of alerts; the same whatever the partitions were called and how the input was cut."""
+    return alert.window_end, alert.entity.id, alert.signal, alert.revision, alert.market, alert.alert_id
+
+
+def replay(
+    entries: Iterable[tuple[int, Record | Tick]],
+    catalogue: Catalogue,
+    *,
+    topic: str = TOPIC,
+    close: bool = False,
+    run_records: int = RUN_RECORDS,
+    progress: Callable[[int], None] = lambda records: None,
+) -> Result:
+    """All alert revisions and dead letters of these entries, (partition, record or tick), each partition in order.
+
+    `close` ends the input: panes that wait for a watermark are closed too. `progress` hears now and then how many
+    records have been applied.
+    """
+    shards: dict[int, _Shard] = {}
+    records = ticks = 0
+    for partition, entry in entries:
+        shard = shards.get(partition)
+        if shard is None:
+            shard = shards[partition] = _Shard(Engine(catalogue, topic, partition))
+        if isinstance(entry, Tick):
+            shard.flush()
+            if entry.up_to is not None:
+                shard.take(shard.engine.tick(entry.up_to))
+                ticks += 1
+            continue
+        shard.run.append(entry)
+        records += 1
+        if len(shard.run) >= run_records:
+            shard.flush()
+            progress(records)
+    for shard in shards.values():
+        shard.flush()
+        if close:
+            shard.take(shard.engine.close())
+    progress(records)
+    alerts = sorted((alert for shard in shards.values() for alert in shard.alerts), key=reading_order)
+    dead = [Dead(p, letter) for p, shard in sorted(shards.items()) for letter in sorted(shard.dead, key=_by_offset)]
+    return Result(alerts, dead, records, ticks, tuple(sorted(shards)))
+
+
+class _Shard:
+    """An engine with the run that is being gathered for it and what came out of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.run: list[Record] = []
+        self.alerts: list[Alert] = []
+        self.dead: list[DeadLetter] = []
+
+    def flush(self) -> None:
+        if self.run:
+            self.take(self.engine.feed(self.run))
+            self.run = []
+
+    def take(self, out: Output) -> None:
+        self.alerts += out.alerts
+        self.dead += out.dead
+
+
+def _by_offset(letter: DeadLetter) -> int:
+    return letter.record.offset
+
+
+# ---- what is written ---------------------------------------------------------------------------------------
+
+ALERTS, DEAD_LETTERS = "alerts.jsonl", "dead_letters.jsonl"
+_encode = msgspec.json.Encoder().encode
+
+
+def write_result(result: Result, folder: Path, topic: str = TOPIC) -> None:
+    """alerts.jsonl (contract/alerts, one revision a line) and dead_letters.jsonl, both or, if this is interrupted
+    before the end, what was there before.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / DEAD_LETTERS) as dead, whole_file(folder / ALERTS) as alerts:
+        alerts.writelines(encode_alert(alert) + b"\n" for alert in result.alerts)
+        dead.writelines(dead_line(topic, entry) for entry in result.dead)
+
+
+def dead_line(topic: str, dead: Dead) -> bytes:
+    """A dead letter as a line: why, where in it, where it came from, and the original itself."""
+    record, error = dead.letter
+    line: dict[str, str | int | None] = {
+        "reason": error.reason,
+        "path": error.path,
+        "detail": error.detail,
+        "source_topic": topic,
+        "source_partition": dead.partition,
+        "source_offset": record.offset,
+        "source_timestamp": record.timestamp,
+    }
+    for name, data in (("key", record.key), ("value", record.value)):
+        try:
+            line[name] = None if data is None else data.decode()
+        except UnicodeDecodeError:
+            line[f"{name}_base64"] = base64.b64encode(data or b"").decode()
+    return _encode(line) + b"\n"
