@@ -30,6 +30,7 @@ __all__ = ["Health", "HttpServer", "Progress", "start_http"]
 
 CONNECTIONS_MAX = 16  # at once; a further one gets a 503
 CONNECTION_SECONDS = 5.0  # for a request and its answer
+POLL_SECONDS = 0.1  # how soon `stop` and the limit of seconds are noticed
 BODY_BYTES_MAX = 1 << 16
 
 log = logging.getLogger(__name__)
@@ -150,6 +151,7 @@ class HttpServer(ThreadingHTTPServer):
     """Made by `start_http`; `port` is the one that was chosen."""
 
     daemon_threads = True
+    request_queue_size = 2 * CONNECTIONS_MAX
 
     def __init__(self, metrics: Metrics, health: Health, host: str, port: int) -> None:
         self.metrics, self.health = metrics, health
@@ -157,7 +159,7 @@ class HttpServer(ThreadingHTTPServer):
         self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
-        self._thread = threading.Thread(target=self.serve_forever, name="http", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True)
         self._thread.start()
 
     @property
@@ -184,7 +186,7 @@ class HttpServer(ThreadingHTTPServer):
             self._free.release()
 
     def service_actions(self) -> None:
-        """Twice a second: hang up on who takes too long, also one who sends a byte now and then."""
+        """At every poll: hang up on who takes too long, also one who sends a byte now and then."""
         for request, since in list(self._connections.items()):
             if time.monotonic() - since > CONNECTION_SECONDS:
                 try:

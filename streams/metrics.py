@@ -13,7 +13,7 @@ import time
 import weakref
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Literal, NamedTuple
 
@@ -210,10 +210,10 @@ class _View(NamedTuple):
     position: tuple[int, int] | None = None  # (records that wait, ms append time of the newest applied one)
     surveyed_at: float = float("-inf")  # s; what follows is of then
     state_bytes: int = 0
-    episodes: dict[str, int] = {}  # by signal
-    market_episodes: dict[tuple[str, str], int] = {}  # by market and severity
-    market_entities: dict[str, int] = {}
-    market_newest: dict[str, int] = {}  # ms
+    episodes: Mapping[str, int] = {}  # by signal
+    market_episodes: Mapping[tuple[str, str], int] = {}  # by market and severity
+    market_entities: Mapping[str, int] = {}
+    market_newest: Mapping[str, int] = {}  # ms
 
 
 class Metrics:
@@ -299,20 +299,17 @@ class Metrics:
         self._counters["checkpoint_restores_total"].labels(source if source in ORIGINS else OTHER).inc()
         self._seen[engine] = dict(_totals(engine))
         self._set_view(partition, _View(since=self._now()))
-        self.observe_engine(partition, engine)
 
     def observe_engine(self, partition: int, engine: Engine) -> None:
         """Copy what the engine counted since it was last seen. Cheap enough to follow every run.
 
         An engine that `restored` never announced is taken to have counted from nothing.
         """
-        seen = self._seen.setdefault(engine, {})
-        for key, total in _totals(engine):
-            new = total - seen.get(key, 0)
-            if new:
-                seen[key] = total
-            if new > 0:
+        seen, totals = self._seen.get(engine, {}), dict(_totals(engine))
+        for key, total in totals.items():
+            if (new := total - seen.get(key, 0)) > 0:
                 self._count(*key, new)
+        self._seen[engine] = totals
         view = (self._views.get(partition) or _View(since=self._now()))._replace(
             watermark=engine.clock.closed,
             waiting=len(engine.near) + len(engine.far),
@@ -332,6 +329,7 @@ class Metrics:
     def forget(self, partition: int) -> None:
         """No longer ours: its labels go, what was counted stays."""
         self._views = {p: view for p, view in self._views.items() if p != partition}
+        self._assigned -= {partition}
 
     def _set_view(self, partition: int, view: _View) -> None:
         self._views = {**self._views, partition: view}  # never changed in place: a scrape may be reading it
@@ -362,8 +360,9 @@ class Metrics:
             latest[name] = max(when, latest.get(name, NEVER))
         episodes: Tally[str] = Tally(engine.plan.names[signal] for signal, _ in engine.episodes)
         by_market: Tally[tuple[str, str]] = Tally(
-            (names[int(people.market_of[slot])], LEVELS[episode.severity])
+            (self._market(name[1]), LEVELS[episode.severity])
             for (_, slot), episode in engine.episodes.items()
+            if (name := engine.entities.names[slot]) is not None
         )
         return view._replace(
             surveyed_at=self._now(),
@@ -446,7 +445,7 @@ class _WithoutCreated:
             yield metric
 
 
-def _sums(parts: Iterable[dict[Any, int]]) -> Tally[Any]:
+def _sums(parts: Iterable[Mapping[Any, int]]) -> Tally[Any]:
     total: Tally[Any] = Tally()
     for part in parts:
         total.update(part)
