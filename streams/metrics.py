@@ -360,9 +360,9 @@ class Metrics:
             latest[name] = max(when, latest.get(name, NEVER))
         episodes: Tally[str] = Tally(engine.plan.names[signal] for signal, _ in engine.episodes)
         by_market: Tally[tuple[str, str]] = Tally(
-            (self._market(name[1]), LEVELS[episode.severity])
+            (self._market(who[1]), LEVELS[episode.severity])
             for (_, slot), episode in engine.episodes.items()
-            if (name := engine.entities.names[slot]) is not None
+            if (who := engine.entities.names[slot]) is not None
         )
         return view._replace(
             surveyed_at=self._now(),
