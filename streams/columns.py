@@ -105,7 +105,7 @@ class Entities:
         self.names: list[tuple[str, str] | None] = []  # by slot
         self.free: list[int] = []
         self.hashes = np.zeros(64, dtype=np.int64)  # (capacity,) of the creator_id
-        self.market_of = np.zeros(64, dtype=np.int64)  # (capacity,) market code
+        self.market_of = np.zeros(64, dtype=np.int64)  # (capacity,) market code, from `settle` on
         self.markets: dict[str, int] = {}  # code by market
         self.categories: dict[str, int] = {}  # code by category
 
@@ -129,8 +129,15 @@ class Entities:
                 self.hashes, self.market_of = (np.concatenate([a, a * 0]) for a in (self.hashes, self.market_of))
         self.slots[creator, market] = slot
         self.hashes[slot] = hash64(creator)
-        self.market_of[slot] = self.markets.setdefault(market, len(self.markets))
+        self.market_of[slot] = 0
         return slot
+
+    def settle(self, slot: int) -> int:
+        """The code of an entity's market, given when its first event counts: reading ahead must not show."""
+        name = self.names[slot]
+        assert name is not None
+        self.market_of[slot] = code = self.markets.setdefault(name[1], len(self.markets))
+        return code
 
     def category_code(self, category: str) -> int:
         code = self.categories.get(category)
@@ -190,12 +197,12 @@ class Reader:
         seen, slot_of, route_of, code_of = self.events, self.entities.slot, self.routes.of, self.entities.category_code
         last = -1
         for record in records:
-            last, key, value, _ = record
+            last, value = record.offset, record.value
             if value is None:
                 self.tombstones += 1
                 continue
             try:
-                event = decode_event(key, value)
+                event = decode_event(record.key, value)
             except RecordError as error:
                 dead.append(DeadLetter(record, error))
                 continue

@@ -232,14 +232,14 @@ class Engine:
                 self._reject(batch.part(i, i + 1), "too many events wait for their pane to open")
         keep = batch.time < self.clock.closed + HOUR
         time, slot, route = batch.time[keep], batch.slot[keep], batch.route[keep]
-        counts, new = self.people.arrive(slot, time, self.limits.entities)
+        counts, new = self.people.arrive(slot, time, batch.category[keep], self.limits.entities)
         for watch in self.plan.rate_watches():
             watch.grow()
             watch.born(new)
+        self.people.sort()
         if not counts.all():
             self.counts["limit_hit", "entities"] += int((~counts).sum())
             time, slot, route = time[counts], slot[counts], route[counts]
-        self.people.categorise(slot, batch.category[keep][counts])
         self.counts["late", "events"] += int((time < self.clock.closed).sum())
         for (matcher, pane), ring in self.plan.rings.items():
             mine = self.plan.routes.table(matcher)[route]

@@ -22,6 +22,7 @@ class Population:
         self.cohort_market = np.zeros(0, dtype=np.int64)  # (n_cohorts,) market code
         self.cohort_size = np.zeros(0, dtype=np.int64)  # (n_cohorts,) entities
         self.live = 0
+        self.unsorted: dict[int, int] = {}  # slot -> its cohort to be; empty between events
 
     @property
     def capacity(self) -> int:
@@ -44,45 +45,56 @@ class Population:
             )
             self.cohort = np.concatenate([self.cohort, np.zeros(more, dtype=np.int64)])
 
-    def arrive(self, slot: Ints, time: Ints, limit: int) -> tuple[Bools, Ints]:
-        """Take in the entities of these events: which events count (the limit keeps newcomers out), and who is new."""
-        unborn = self.born[slot] == UNBORN
+    def arrive(self, slot: Ints, time: Ints, category: Ints, limit: int) -> tuple[Bools, Ints]:
+        """Take in the entities of these events: which events count (the limit keeps newcomers out), and who is new.
+
+        The newest category of an entity stands; the first one ever seen decides its cohort, from `sort` on.
+        """
+        unborn = np.flatnonzero(self.born[slot] == UNBORN)
         counts = np.ones(len(slot), dtype=np.bool_)
+        joins: list[tuple[int, int, int]] = []  # (event, slot, category), so that cohorts come in the events' order
         new = np.zeros(0, dtype=np.int64)
-        if unborn.any():
-            new, first = np.unique(slot[unborn], return_index=True)
-            first = np.sort(first)[: max(limit - self.live, 0)]  # in the order of their first events
-            new = slot[unborn][first]
-            self.born[new] = time[unborn][first]
+        if len(unborn):
+            first = unborn[np.unique(slot[unborn], return_index=True)[1]]
+            first = np.sort(first)[: max(limit - self.live, 0)]
+            new = slot[first]
+            self.born[new] = time[first]
             counts = self.born[slot] != UNBORN
             self.live += len(new)
-            self._join(new, np.full(len(new), -1, dtype=np.int64))
+            joins += [(i, s, -1) for i, s in zip(first.tolist(), new.tolist(), strict=True)]
         np.maximum.at(self.last_seen, slot[counts], time[counts])
+        named = np.flatnonzero(counts & (category >= 0))
+        unnamed = named[self.category[slot[named]] < 0]
+        if len(unnamed):
+            first = unnamed[np.unique(slot[unnamed], return_index=True)[1]]
+            joins += zip(first.tolist(), slot[first].tolist(), category[first].tolist(), strict=True)
+        self.category[slot[named]] = category[named]  # repeated slots: the last one stands
+        for _, s, c in sorted(joins):
+            market = self.entities.settle(s)
+            if c < 0:
+                self.cohort[s] = self._cohort(market, c)
+                self.cohort_size[self.cohort[s]] += 1
+            else:
+                self.unsorted[s] = self._cohort(market, c)
         return counts, new
 
-    def categorise(self, slot: Ints, category: Ints) -> None:
-        """The newest category stands; the first one ever seen decides the cohort."""
-        named = category >= 0
-        slot, category = slot[named], category[named]
-        unnamed = self.category[slot] < 0
-        if unnamed.any():
-            who, first = np.unique(slot[unnamed], return_index=True)
-            np.subtract.at(self.cohort_size, self.cohort[who], 1)
-            self._join(who, category[unnamed][first])
-        self.category[slot] = category  # repeated slots: the last one stands
+    def sort(self) -> None:
+        """Entities whose category became known move to its cohort."""
+        for slot, cohort in self.unsorted.items():
+            self.cohort_size[self.cohort[slot]] -= 1
+            self.cohort_size[cohort] += 1
+            self.cohort[slot] = cohort
+        self.unsorted = {}
 
-    def _join(self, slot: Ints, category: Ints) -> None:
-        for s, c in zip(slot.tolist(), category.tolist(), strict=True):
-            key = (int(self.market_of[s]), c)
-            if key not in self.cohorts:
-                if len(self.cohorts) >= COHORTS_MAX:
-                    key = (key[0], -1)
-                if key not in self.cohorts:
-                    self.cohorts[key] = len(self.cohorts)
-                    self.cohort_market = np.append(self.cohort_market, key[0])
-                    self.cohort_size = np.append(self.cohort_size, 0)
-            self.cohort[s] = self.cohorts[key]
-            self.cohort_size[self.cohort[s]] += 1
+    def _cohort(self, market: int, category: int) -> int:
+        """The index of a cohort, new if need be; when there are too many, its market's."""
+        if (market, category) not in self.cohorts and len(self.cohorts) >= COHORTS_MAX:
+            category = -1
+        if (market, category) not in self.cohorts:
+            self.cohorts[market, category] = len(self.cohorts)
+            self.cohort_market = np.append(self.cohort_market, market)
+            self.cohort_size = np.append(self.cohort_size, 0)
+        return self.cohorts[market, category]
 
     def forget(self, slot: Ints) -> None:
         np.subtract.at(self.cohort_size, self.cohort[slot], 1)
