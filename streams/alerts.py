@@ -92,7 +92,7 @@ class AlertWriter:
             reason_code=facts.code,
             reason_args=facts.args,
             status_reason=decision.status_reason,
-            evidence=self.evidence.evidence(self.plan.routes, matchers, slot, end - size, end, hop, upto),
+            evidence=self.evidence.evidence(self.plan.routes, matchers, (creator, market), end - size, end, hop, upto),
             incident_id=None,
             labels=signal.labels,
             config_version=self.config_version,

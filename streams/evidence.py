@@ -5,7 +5,7 @@ from collections import Counter, deque
 import numpy as np
 from msgspec import UNSET
 
-from streams.columns import Batch, Routes
+from streams.columns import Batch, Routes, hash64
 from streams.records import Contributor, Evidence, EvidenceEvent, SourceRange
 
 HOUR = 3_600_000
@@ -44,9 +44,12 @@ class EvidenceBuffer:
                 del self.hours[h]
 
     def evidence(
-        self, routes: Routes, matchers: list[int], slot: int, start: int, end: int, pane: int, upto: int
+        self, routes: Routes, matchers: list[int], who: tuple[str, str], start: int, end: int, pane: int, upto: int
     ) -> Evidence:
-        """The sources of the window [start, end), the newest events of its last pane, and who stood behind them."""
+        """The sources of the window [start, end), the newest events of its last pane, and who stood behind them.
+
+        `who` is a (creator, market): a row may have had another owner when its records were read.
+        """
         covered = [self.hours[h] for h in range(start // HOUR, (end - 1) // HOUR + 1) if h in self.hours]
         sources = []
         if covered:
@@ -54,17 +57,18 @@ class EvidenceBuffer:
             sources.append(SourceRange(self.topic, self.partition, first, after))
         events: list[EvidenceEvent] = []
         actors: Counter[str] = Counter()
-        wanted = None
+        wanted, creator = set(matchers), hash64(who[0])
         for batch in self.recent:
-            mine = np.flatnonzero((batch.slot == slot) & (batch.time >= start) & (batch.time < end))
+            mine = np.flatnonzero((batch.creator == creator) & (batch.time >= start) & (batch.time < end))
             for i in mine.tolist():
                 offset = int(batch.offset[i])
                 if not upto - self.limit <= offset < upto:
                     continue
-                wanted = wanted if wanted is not None else set(matchers)
+                event = batch.events[i]
+                if (event.creator_id, event.market) != who:
+                    continue
                 if not wanted.intersection(routes.members[int(batch.route[i])]):
                     continue
-                event = batch.events[i]
                 if event.actor_id is not UNSET:
                     actors[event.actor_id] += 1
                 if event.occurred_at >= end - pane:
