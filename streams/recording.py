@@ -44,6 +44,10 @@ class RecordingError(RipcurrentError):
     """The file can't be read as events or as a recording: which, where, and what to do."""
 
 
+class NoRecordingError(RecordingError):
+    """There is no such file."""
+
+
 # ---- where Kafka puts a key --------------------------------------------------------------------------------
 
 _M, _MASK = 0x5BD1E995, 0xFFFFFFFF
@@ -137,11 +141,11 @@ class Recording:
         try:
             self.bytes_total = path.stat().st_size
         except FileNotFoundError:
-            raise RecordingError(f"{path}: there is no such file; is the path right?") from None
+            raise NoRecordingError(f"{path}: there is no such file; is the path right?") from None
         except OSError as error:
             raise RecordingError(f"{path}: can't be read: {error.strerror}") from None
         if path.is_dir():
-            raise RecordingError(f"{path}: is a folder; expected a file of events, one JSON object a line")
+            raise NoRecordingError(f"{path}: is a folder; expected a file of events, one JSON object a line")
         self._recognise()
 
     def _recognise(self) -> None:

@@ -23,8 +23,10 @@ from streams.engine import Engine, Output
 from streams.recording import TOPIC, whole_file
 from streams.records import Alert, encode_alert
 from streams.ticks import Tick
+from streams.windows import NEVER
 
 RUN_RECORDS = 4_000
+DAY_MS = 86_400_000
 
 
 class Dead(NamedTuple):
@@ -38,6 +40,8 @@ class Result(NamedTuple):
     records: int
     ticks: int
     partitions: tuple[int, ...]  # those that had records
+    creators: int  # distinct, at the end
+    days: float  # of event time, from the first watermark to the last
 
 
 def reading_order(alert: Alert) -> tuple[int, str, str, int, str, str]:
@@ -83,7 +87,15 @@ def replay(
     progress(records)
     alerts = sorted((alert for shard in shards.values() for alert in shard.alerts), key=reading_order)
     dead = [Dead(p, letter) for p, shard in sorted(shards.items()) for letter in sorted(shard.dead, key=_by_offset)]
-    return Result(alerts, dead, records, ticks, tuple(sorted(shards)))
+    creators = {name[0] for shard in shards.values() for name in shard.engine.entities.slots}
+    return Result(alerts, dead, records, ticks, tuple(sorted(shards)), len(creators), _days(shards.values()))
+
+
+def _days(shards: Iterable[_Shard]) -> float:
+    begun = [s.engine for s in shards if s.engine.clock.closed != NEVER]
+    if not begun:
+        return 0.0
+    return (max(engine.clock.closed for engine in begun) - min(engine.started for engine in begun)) / DAY_MS
 
 
 class _Shard:

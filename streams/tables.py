@@ -1,0 +1,85 @@
+"""What the command line shows as tables."""
+
+from datetime import UTC, datetime
+
+from rich.table import Table
+
+from config.schema import Catalogue, Repeat, Severity, Signal
+from streams.scorecard import Scorecard, false_alarm_rate
+
+HOUR_MS = 3_600_000
+
+
+def catalogue_table(catalogue: Catalogue) -> Table:
+    """The signals: what each asks, over which windows, and from which scores it speaks."""
+    table = Table(title=f"{len(catalogue.signals)} signals, configuration {catalogue.version}", show_lines=True)
+    table.add_column("signal", no_wrap=True)
+    table.add_column("lifecycle", no_wrap=True)
+    table.add_column("question", ratio=3, min_width=24)
+    table.add_column("windows", ratio=1, min_width=11)
+    table.add_column("thresholds", ratio=2, min_width=16)
+    for name, signal in sorted(catalogue.signals.items(), key=lambda item: (item[1].lifecycle, item[0])):
+        table.add_row(name, signal.lifecycle, signal.question, _windows(signal), _thresholds(signal))
+    return table
+
+
+def _windows(signal: Signal) -> str:
+    """Every window once."""
+    return "\n".join(dict.fromkeys(window for test in signal.tests for window in test.windows))
+
+
+def _thresholds(signal: Signal) -> str:
+    lines = []
+    for test in signal.tests:
+        what = test.measure if hasattr(test, "measure") else test.kind if hasattr(test, "kind") else "pattern"
+        if isinstance(test, Repeat):
+            what = f"{what}, same {test.by}"
+        lines.append(f"{what}: {_marks(test.severity)}")
+    return "\n".join(lines)
+
+
+def _marks(severity: Severity) -> str:
+    said = [(name, getattr(severity, name)) for name in ("info", "warning", "critical")]
+    return ", ".join(f"{name} {mark:g}" for name, mark in said if mark is not None)
+
+
+def scorecard_table(card: Scorecard, title: str = "Planted episodes") -> Table:
+    """Each kind of episode: how many were caught, and how soon."""
+    table = Table(title=title)
+    table.add_column("kind", no_wrap=True)
+    for column in ("planted", "caught", "recall", "median delay"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for kind in card.kinds:
+        delay = "" if kind.delay_ms is None else duration_text(kind.delay_ms)
+        table.add_row(kind.kind, str(kind.planted), str(kind.caught), f"{kind.recall:.0%}", delay)
+    table.add_section()
+    caught = sum(kind.caught for kind in card.kinds)
+    table.add_row("all", str(len(card.episodes)), str(caught), f"{card.recall:.0%}", "")
+    return table
+
+
+def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
+    """The same in sentences: alerts, and false ones beside the creator-days in which they could have been."""
+    rate = false_alarm_rate(len(card.false), creators * days)
+    by = ", ".join(f"{signal} {n}" for signal, n in card.false_by_signal.items())
+    over = f"{creators:,} creators in {days:.1f} days"
+    lines = [f"{card.n_alerts} alerts, {len(card.false)} of them false" + (f" ({by})" if by else "")]
+    return [*lines, f"{rate:.2f} false alerts per 1,000 creator-days ({over})"]
+
+
+def duration_text(ms: int) -> str:
+    """
+    >>> duration_text(7_046_121), duration_text(175_504_938), duration_text(90_000)
+    ('2.0 h', '2.0 d', '2 min')
+    """
+    if ms < HOUR_MS:
+        return f"{ms / 60_000:.0f} min"
+    return f"{ms / HOUR_MS:.1f} h" if ms < 48 * HOUR_MS else f"{ms / (24 * HOUR_MS):.1f} d"
+
+
+def time_text(ms: int) -> str:
+    """
+    >>> time_text(1_767_571_200_000)
+    '2026-01-05 00:00'
+    """
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
