@@ -18,14 +18,20 @@ from streams.errors import RecordError
 RECORD_BYTES_MAX = 64 * 1024
 
 TYPES = frozenset(
-    ["account.registered", "account.login", "account.credential_changed", "account.payout_changed", "account.withdrawal", "video.published", "live.started", "live.minute", "live.ended", "content.engaged", "content.flagged", "product.clicked", "order.paid", "order.cancelled", "order.shipped", "order.delivered", "refund.approved", "chargeback.received", "review.posted", "complaint.received", "report.received", "violation.confirmed", "violation.overturned", "case.decided", "incentive.redeemed", "commission.earned", "commission.reversed", "sample.received", "sample.posted"]
-)
+    [
+        "account.registered", "account.login", "account.credential_changed", "account.payout_changed",
+        "account.withdrawal", "video.published", "live.started", "live.minute", "live.ended", "content.engaged",
+        "content.flagged", "product.clicked", "order.paid", "order.cancelled", "order.shipped", "order.delivered",
+        "refund.approved", "chargeback.received", "review.posted", "complaint.received", "report.received",
+        "violation.confirmed", "violation.overturned", "case.decided", "incentive.redeemed", "commission.earned",
+        "commission.reversed", "sample.received", "sample.posted",
+    ]
+)  # fmt: skip
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=64)]
 Millis = Annotated[int, Meta(ge=0, le=4102444800000)]
-Market = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
 Attribute = str | int | float | bool
 
@@ -50,7 +56,7 @@ _decode = msgspec.json.Decoder(Event).decode
 _DOTTED = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*\Z")
 _MARKET = re.compile(r"[A-Z]{2}\Z")
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
-_known_markets: set[str] = set()  # a cache of at most 676 codes: a regular expression for each event costs more than decoding
+_known_markets: set[str] = set()  # at most 676 codes: a regular expression for each event costs more than decoding
 
 
 def decode_event(key: bytes | None, value: bytes) -> Event:
@@ -63,6 +69,8 @@ def decode_event(key: bytes | None, value: bytes) -> Event:
     if len(value) > RECORD_BYTES_MAX:
         raise RecordError("too_large", "$", f"Expected at most {RECORD_BYTES_MAX} bytes, got {len(value)}")
     try:
+        if not value.isascii():
+            value.decode()  # the decoder does not look into fields that it skips
         event = _decode(value)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _as_record_error(error) from None
@@ -75,15 +83,15 @@ def decode_event(key: bytes | None, value: bytes) -> Event:
             raise RecordError("invalid_field", "$.market", "Expected two capital letters (ISO 3166-1 alpha-2)")
         _known_markets.add(event.market)
     if event.attrs is not UNSET:
-        _check_attrs(event.attrs)
+        _check_attrs(event.type, event.attrs)
     return event
 
 
-def _check_attrs(attrs: dict[str, Attribute]) -> None:
+def _check_attrs(kind: str, attrs: dict[str, Attribute]) -> None:
     ref_at = attrs.get("ref_at", 0)
     if type(ref_at) is not int or ref_at < 0:
         raise RecordError("invalid_field", "$.attrs.ref_at", "Expected `int` >= 0")
-    stars = attrs.get("stars", 1)
+    stars = attrs.get("stars", 1) if kind == "review.posted" else 1
     if isinstance(stars, str | bool) or not 1 <= stars <= 5:
         raise RecordError("invalid_field", "$.attrs.stars", "Expected a number from 1 to 5")
 

@@ -78,7 +78,7 @@ def test_one_record_at_a_time_gives_the_same_bytes() -> None:
 def test_limits_hit_in_the_middle_of_a_batch_give_the_same_bytes() -> None:
     records = hostile(5, n=1_500, hours=24)
     rng = np.random.default_rng(5)
-    tight = eager(entities=22, waiting=4, evidence=60, open_episodes=6)
+    tight = eager(entities=22, waiting=1, evidence=60, open_episodes=6)
     ways = [cuts(rng, len(records), 300), list(range(len(records)))]
     same(records, tight, ways, 10)
     engine, _ = run(records, tight)
