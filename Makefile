@@ -22,4 +22,7 @@ check: install  ## the fast part: lint, types, layers, unit tests (under 2 minut
 test: check  ## everything, integration on Apache Kafka included
 	$(PY) -m pytest -q tests/integration
 
-.PHONY: help install check test
+demo: install  ## the whole pipeline in two minutes; KEEP=1 keeps it running
+	@$(PY) -m streams.cli demo $(if $(KEEP),--keep)
+
+.PHONY: help install check test demo

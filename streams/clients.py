@@ -16,6 +16,7 @@ from streams.ticks import Tick, decode_tick
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
+    from kafka.admin import KafkaAdminClient
 
 IN_FLIGHT = 20_000  # records sent and not acknowledged: the producer's own buffer has no bound
 
@@ -167,14 +168,28 @@ def _entry(message: Any, ticks: str) -> Record | Tick:
         raise KafkaUnusableError(f"{where}: is no tick: {error}") from None
 
 
-def committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
-    """The group's committed offset of each partition that has one."""
+@contextlib.contextmanager
+def admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
     from kafka.admin import KafkaAdminClient
 
-    with kafka_errors(bootstrap):
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=10_000)
-        try:
-            found = admin.list_group_offsets({group: None}).get(group, {})
-        finally:
-            admin.close()
+    made = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=10_000)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def committed(by: KafkaAdminClient, group: str, topic: str) -> dict[int, int]:
+    """The group's committed offset of each partition that has one; none while the group is being set up."""
+    from kafka.errors import (
+        CoordinatorLoadInProgressError,
+        CoordinatorNotAvailableError,
+        GroupIdNotFoundError,
+        NotCoordinatorError,
+    )
+
+    try:
+        found = by.list_group_offsets({group: None}).get(group, {})
+    except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError, GroupIdNotFoundError, NotCoordinatorError):
+        return {}
     return {tp.partition: at.offset for tp, at in found.items() if tp.topic == topic and at.offset >= 0}
