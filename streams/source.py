@@ -97,6 +97,11 @@ class Source:
         return frozenset(self._held) if self._ready else frozenset()
 
     @property
+    def ready(self) -> bool:
+        """The group has settled, and all that is ours is restored."""
+        return self._ready
+
+    @property
     def positions(self) -> dict[int, int]:
         """The next offset to be handed out, of each partition whose state is here."""
         return dict(self._held)

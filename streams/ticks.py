@@ -22,16 +22,16 @@ encode_tick = msgspec.json.Encoder().encode
 decode_tick = msgspec.json.Decoder(Tick).decode
 
 
-def valid(ticks: Iterable[Tick]) -> Iterator[Tick]:
-    """The ticks of one partition that count, in the order of their topic, without the epochs.
+def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:
+    """The ticks of one partition that count, with their offsets in the ticks topic; the epochs left out.
 
-    >>> log = [Tick(0, 1), Tick(0, 1, 5, 900), Tick(0, 2), Tick(0, 1, 7, 1800), Tick(0, 2, 7, 2700)]
-    >>> [tick.up_to for tick in valid(log)]
-    [900, 2700]
+    >>> ticks = [Tick(0, 1), Tick(0, 1, 5, 900), Tick(0, 2), Tick(0, 1, 7, 1800), Tick(0, 2, 7, 2700)]
+    >>> [(offset, tick.up_to) for offset, tick in valid(enumerate(ticks))]
+    [(1, 900), (4, 2700)]
     """
     epoch = 0
-    for tick in ticks:
+    for offset, tick in log:
         if tick.epoch >= epoch:
             epoch = tick.epoch
             if tick.up_to is not None:
-                yield tick
+                yield offset, tick

@@ -1,0 +1,220 @@
+"""The topology on one page: creator events in; alerts, dead letters, ticks and checkpoints out.
+
+    creator-events ──run of records──► Shard (pure) ──alerts──► risk-alerts
+                                          │   └─dead letters──► creator-events-dlq
+                   ripcurrent-ticks ◄─────┴──snapshots────────► ripcurrent-checkpoints
+
+The order that makes it safe: alerts are acknowledged before the checkpoint that contains them is written, and the
+source's offset is committed after that checkpoint is acknowledged. Whatever dies in between is done again, and comes
+out the same.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+
+from mode import get_logger
+
+from config.catalogue import load
+from config.schema import Catalogue
+from config.settings import Settings
+from streams import state
+from streams.columns import DeadLetter
+from streams.engine import Engine, Output
+from streams.errors import CheckpointError, DeadLetterLimit
+from streams.http import Health, Progress, start_http
+from streams.metrics import Metrics
+from streams.shard import Shard
+from streams.sink import Sink
+from streams.source import KafkaSettings, Run, Source, make_app, run_worker
+from streams.topics import Topics
+from streams.vault import Vault
+from streams.windows import NEVER
+
+log = get_logger(__name__)
+
+JUDGED_AFTER = 1_000  # records, before the dead-letter ratio means anything
+
+
+class Worker:
+    """The shards that this process owns, and what each of them needs outside of the core."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, topics: Topics, metrics: Metrics) -> None:
+        self.health = Health()
+        self.settings, self.catalogue, self.topics, self.metrics = settings, catalogue, topics, metrics
+        self.app = make_app(
+            KafkaSettings(
+                bootstrap_servers=settings.bootstrap_servers,
+                group=settings.group,
+                topic=topics.source,
+                instance_id=settings.instance_id,
+            )
+        )
+        self.source = Source(self.app, self)
+        self.sink = Sink(self.app, topics)
+        self.shards: dict[int, Shard] = {}
+        self.vaults: dict[int, Vault] = {}
+        self.locks: dict[int, asyncio.Lock] = {}  # one step of a shard at a time
+        self.saved: dict[int, tuple[int, int]] = {}  # what the newest checkpoint holds: offset, ticks
+        self.moved: dict[int, tuple[int, float]] = {}  # event time closed, and when the wall clock saw it move
+        self.ends: dict[int, int] = {}  # end of each partition, as last heard
+        self.records = self.bad = 0
+
+    # -- partitions come and go ----------------------------------------------------------------------------------
+
+    async def restore(self, partitions: set[int]) -> Mapping[int, int | None]:
+        """Bring shards back from their checkpoints; each starts as far before them as alerts may quote."""
+        self.metrics.assigned(self.shards.keys() | partitions)
+        for partition in sorted(partitions):
+            vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition)
+            ticks = await vault.begin_epoch()
+            engine, applied = Engine(self.catalogue, self.topics.source, partition), -1
+            found = await vault.restore()
+            if found is not None:
+                manifest, snapshot = found
+                try:
+                    state.restore(engine, snapshot)
+                except CheckpointError as error:
+                    raise CheckpointError(
+                        f"partition {partition}: {error}; go back to what wrote it, or start anew with another "
+                        f"group and topic prefix"
+                    ) from None
+                applied = manifest.ticks_applied
+            shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
+            shard.ticks_applied = applied
+            self.shards[partition], self.vaults[partition] = shard, vault
+            self.locks[partition] = asyncio.Lock()
+            self.saved[partition] = (engine.next_offset, applied)
+            self.moved[partition] = (engine.clock.closed, time.monotonic())
+            self.metrics.restored(partition, engine, "checkpoint" if found else "empty")
+            log.info("partition %d restored at offset %d", partition, engine.next_offset)
+        return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
+
+    async def settle(self, partitions: set[int]) -> None:
+        """Before partitions change hands: leave as little as possible to do again."""
+        for partition in sorted(partitions):
+            await self.checkpoint(partition)
+
+    async def revoked(self, partitions: set[int]) -> None:
+        """They are somebody else's now."""
+        for partition in partitions:
+            for table in (self.shards, self.vaults, self.locks, self.saved, self.moved, self.ends):
+                table.pop(partition, None)  # type: ignore[attr-defined]
+            self.sink.forget(partition)
+            self.metrics.forget(partition)
+
+    # -- records -------------------------------------------------------------------------------------------------
+
+    async def watch(self, stream: AsyncIterator[Run]) -> None:
+        """The agent: every run of every partition, through its shard."""
+        async for run in self.source.runs(stream):
+            async with self.locks[run.partition]:
+                shard = self.shards[run.partition]
+                began = time.perf_counter()
+                out = shard.feed(run.records)
+                self.metrics.fed(len(run.records), time.perf_counter() - began)
+                self.metrics.position(run.partition, run.next_offset, run.highwater, run.records[-1].timestamp)
+                self.ends[run.partition] = run.highwater
+                await self.publish(run.partition, out, len(run.records))
+            await asyncio.sleep(0)  # timers and heartbeats have their turn between two runs
+
+    async def publish(self, partition: int, out: Output, records: int = 0) -> None:
+        await self.sink.publish(partition, out.alerts, out.dead)
+        for alert in out.alerts:
+            self.metrics.alert(alert)
+        for letter in out.dead:
+            self.metrics.dead_letter(letter.error.reason)
+        self.judge_dead_letters(out.dead, records)
+
+    def judge_dead_letters(self, dead: list[DeadLetter], records: int) -> None:
+        """Stop loudly when most records are bad: that is a broken deployment, and the topic would drain into the DLQ."""
+        self.records, self.bad = self.records + records, self.bad + len(dead)
+        limit = self.catalogue.engine.limits.dead_letter_ratio
+        if self.records >= JUDGED_AFTER and self.bad > limit * self.records:
+            raise DeadLetterLimit(
+                f"{self.bad} of {self.records} records are dead letters, over the limit of {limit:.0%} "
+                f"(engine.yaml, limits.dead_letter_ratio); the newest: {dead[-1].error if dead else 'before'}"
+            )
+
+    # -- time and memory -------------------------------------------------------------------------------------------
+
+    async def tick(self) -> None:
+        """Quiet partitions: event time moves by the wall time that has passed in silence."""
+        for partition in sorted(self.source.owned & self.shards.keys()):
+            async with self.locks[partition]:
+                await self._tick(partition)
+
+    async def _tick(self, partition: int) -> None:
+        shard, now = self.shards[partition], time.monotonic()
+        shard.position = max(shard.position, self.source.positions.get(partition, 0))
+        if shard.pending:
+            out = Output([], [])
+            shard.overtake(out)
+            await self.publish(partition, out)
+        closed, since = self.moved[partition]
+        if shard.engine.clock.closed != closed or not shard.restored:
+            self.moved[partition] = (shard.engine.clock.closed, now)
+            return
+        pane = shard.engine.clock.pane_ms
+        up_to = (closed + int((now - since) * 1000)) // pane * pane
+        if closed == NEVER or now - since < self.settings.tick_seconds or up_to <= closed:
+            return
+        offset, tick = await self.vaults[partition].write_tick(shard.engine.next_offset - 1, up_to)
+        await self.publish(partition, shard.tick(offset, tick))
+        self.moved[partition] = (up_to, since + (up_to - closed) / 1000)
+        self.metrics.tick()
+
+    async def beat(self) -> None:
+        """The loop is alive: say so, and how far each shard is."""
+        owned = sorted(self.source.owned & self.shards.keys())
+        progress = {}
+        for partition in owned:
+            shard = self.shards[partition]
+            self.metrics.observe_engine(partition, shard.engine)
+            at = max(shard.position, shard.engine.next_offset)
+            progress[partition] = Progress(at, max(self.ends.get(partition, 0), at))
+        self.health.beat(self.source.ready and all(self.shards[p].restored for p in owned), progress)
+
+    async def checkpoint_all(self) -> None:
+        for partition in sorted(self.source.owned & self.shards.keys()):
+            await self.checkpoint(partition)
+
+    async def checkpoint(self, partition: int) -> None:
+        """Alerts acknowledged, then the checkpoint, then the offset."""
+        lock = self.locks.get(partition)
+        if lock is None:
+            return
+        async with lock:
+            shard, vault = self.shards[partition], self.vaults[partition]
+            holds = (shard.engine.next_offset, shard.ticks_applied)
+            if holds == self.saved[partition] or not shard.restored:
+                return
+            began = time.perf_counter()
+            await self.sink.flush(partition)
+            snapshot = state.take(shard.engine)
+            written = await vault.save(snapshot, shard.ticks_applied)
+            self.saved[partition] = holds
+            self.source.durable(partition, holds[0])
+            self.metrics.checkpointed(partition, written, time.perf_counter() - began)
+
+
+def build(settings: Settings) -> Worker:
+    """The worker, wired: one agent, and timers for ticks, checkpoints and metrics."""
+    catalogue, topics = load(settings.config), Topics.with_prefix(settings.topic_prefix)
+    worker = Worker(settings, catalogue, topics, Metrics(catalogue))
+    worker.app.agent(worker.source.topic)(worker.watch)
+    worker.app.timer(min(1.0, settings.tick_seconds / 4))(worker.tick)
+    worker.app.timer(settings.checkpoint_seconds)(worker.checkpoint_all)
+    worker.app.timer(1.0)(worker.beat)
+    return worker
+
+
+def run(settings: Settings) -> None:
+    """Run until a signal (exit code 0) or a crash (1)."""
+    worker = build(settings)
+    server = start_http(worker.metrics, worker.health, settings.http_host, settings.http_port)
+    log.info("metrics at http://%s:%d/metrics", settings.http_host, server.port)
+    try:
+        run_worker(worker.app)
+    finally:
+        server.stop()

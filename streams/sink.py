@@ -1,0 +1,52 @@
+"""What leaves the worker: alerts, dead letters, checkpoints and ticks, through Faust's idempotent producer."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from streams.columns import DeadLetter
+from streams.records import Alert, dead_letter_headers, encode_alert
+from streams.topics import Topics
+
+UNACKNOWLEDGED_MAX = 2_000  # of one partition; beyond it the shard waits
+
+
+class Sink:
+    """Sends, and knows what of each source partition is not acknowledged by all replicas yet."""
+
+    def __init__(self, app: Any, topics: Topics) -> None:
+        self._app = app
+        self._topics = topics
+        self._sent: dict[int, list[Awaitable[Any]]] = {}  # by source partition
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> Awaitable[Any]:
+        """Hand a record to the producer; awaiting the result waits for the acknowledgement (its RecordMetadata)."""
+        producer = await self._app.maybe_start_producer()
+        sent: Awaitable[Any] = await producer.send(topic, key, value, partition, None, headers)
+        return sent
+
+    async def publish(self, partition: int, alerts: list[Alert], dead: list[DeadLetter]) -> None:
+        """Alerts and dead letters that a source partition gave rise to."""
+        sent = self._sent.setdefault(partition, [])
+        for alert in alerts:
+            sent.append(await self.send(self._topics.alerts, alert.entity.id.encode(), encode_alert(alert)))
+        for record, error in dead:
+            headers = dead_letter_headers(error, self._topics.source, partition, record.offset, record.timestamp)
+            sent.append(await self.send(self._topics.dlq, record.key, record.value, None, headers))
+        if len(sent) > UNACKNOWLEDGED_MAX:
+            await self.flush(partition)
+
+    async def flush(self, partition: int) -> None:
+        """Wait until all of this source partition is acknowledged; a failed send raises, and the worker restarts."""
+        sent, self._sent[partition] = self._sent.get(partition, []), []
+        for one in sent:
+            await one
+
+    def forget(self, partition: int) -> None:
+        self._sent.pop(partition, None)

@@ -1,0 +1,123 @@
+"""Kafka as memory: a shard's checkpoints and ticks, read back at a restore and written while it runs."""
+
+import asyncio
+from typing import Any
+
+import aiokafka
+
+
+from mode import get_logger
+
+from streams import checkpoint
+from streams.checkpoint import Manifest
+from streams.sink import Sink
+from streams.state import Snapshot
+from streams.ticks import Tick, decode_tick, encode_tick, valid
+from streams.topics import Topics
+
+log = get_logger(__name__)
+
+READ_TIMEOUT_MS = 500
+
+
+async def read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
+    """Every record of a partition, up to its end as it is now."""
+    tp = aiokafka.TopicPartition(topic, partition)
+    consumer = aiokafka.AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20
+    )
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        end = (await consumer.end_offsets([tp]))[tp]
+        consumer.seek(tp, (await consumer.beginning_offsets([tp]))[tp])
+        records: list[Any] = []
+        while await consumer.position(tp) < end:
+            batch = await consumer.getmany(tp, timeout_ms=READ_TIMEOUT_MS)
+            records += [record for record in batch.get(tp, []) if record.offset < end]
+        return records
+    finally:
+        await consumer.stop()
+
+
+class Vault:
+    """One shard's checkpoints and ticks, under the epoch of its present owner."""
+
+    def __init__(self, sink: Sink, bootstrap: str, topics: Topics, partition: int) -> None:
+        self._sink = sink
+        self._bootstrap = bootstrap
+        self._checkpoints, self._ticks = topics.checkpoints, topics.ticks
+        self.partition = partition
+        self.epoch = 0
+        self.sequence = 0
+        self.kept: list[Manifest] = []  # oldest first, at most two
+        self.stored: set[str] = set()  # keys in the topic
+
+    async def _put(self, keys: dict[str, bytes] | dict[str, None]) -> None:
+        """Write these to the checkpoints topic; when this returns they are acknowledged."""
+        sent = [await self._sink.send(self._checkpoints, k.encode(), v, self.partition) for k, v in keys.items()]
+        for one in sent:
+            await one
+
+    async def begin_epoch(self) -> list[tuple[int, Tick]]:
+        """Announce a new owner, and read all ticks that count up to the announcement."""
+        known = await self._read_ticks()
+        self.epoch = max((tick.epoch for _, tick in known), default=0) + 1
+        await self._write_tick(Tick(self.partition, self.epoch))
+        log = await self._read_ticks()
+        newest = max(tick.epoch for _, tick in log)
+        if newest != self.epoch:
+            raise RuntimeError(f"partition {self.partition} has another new owner: epoch {newest}, ours {self.epoch}")
+        return list(valid(log))
+
+    async def _read_ticks(self) -> list[tuple[int, Tick]]:
+        records = await read_all(self._bootstrap, self._ticks, self.partition)
+        return [(record.offset, decode_tick(record.value)) for record in records]
+
+    async def write_tick(self, after_offset: int, up_to: int) -> tuple[int, Tick]:
+        """Record a tick; when this returns it is acknowledged and may be obeyed."""
+        tick = Tick(self.partition, self.epoch, after_offset, up_to)
+        return await self._write_tick(tick), tick
+
+    async def _write_tick(self, tick: Tick) -> int:
+        sent = await self._sink.send(self._ticks, str(self.partition).encode(), encode_tick(tick), self.partition)
+        offset: int = (await sent).offset
+        return offset
+
+    async def restore(self) -> tuple[Manifest, Snapshot] | None:
+        """The newest usable checkpoint of this shard."""
+        stored: dict[str, bytes] = {}
+        for record in await read_all(self._bootstrap, self._checkpoints, self.partition):
+            key = record.key.decode()
+            if record.value is None:
+                stored.pop(key, None)
+            else:
+                stored[key] = record.value
+        self.stored = set(stored)
+        manifest, snapshot, faults = await asyncio.to_thread(checkpoint.newest, stored)
+        for fault in faults:
+            log.error("partition %d: a checkpoint can't be used: %s", self.partition, fault)
+        if manifest is None or snapshot is None:
+            return None
+        self.kept = [manifest]
+        return manifest, snapshot
+
+    async def save(self, snapshot: Snapshot, ticks_applied: int) -> int:
+        """Write a checkpoint: blocks, then the manifest, then tombstones for what is no longer needed.
+
+        Returns the bytes written. When this returns, the checkpoint is acknowledged.
+        """
+        self.sequence += 1
+        before = self.kept[-1] if self.kept else None
+        written = await asyncio.to_thread(
+            checkpoint.encode, snapshot, self.epoch, self.sequence, ticks_applied, before
+        )
+        key, body = checkpoint.manifest_key(self.epoch, self.sequence), checkpoint.encode_manifest(written.manifest)
+        await self._put(written.blocks)
+        await self._put({key: body})
+        self.stored |= {key, *written.blocks}
+        self.kept = [*self.kept, written.manifest][-2:]
+        gone = checkpoint.obsolete(self.stored, self.kept)
+        await self._put(dict.fromkeys(gone))
+        self.stored -= set(gone)
+        return len(body) + sum(map(len, written.blocks.values()))
