@@ -99,7 +99,7 @@ class Worker:
         """They are somebody else's now."""
         for partition in partitions:
             for table in (self.shards, self.vaults, self.locks, self.saved, self.moved, self.ends):
-                table.pop(partition, None)  # type: ignore[attr-defined]
+                table.pop(partition, None)
             self.sink.forget(partition)
             self.metrics.forget(partition)
 
@@ -127,7 +127,7 @@ class Worker:
         self.judge_dead_letters(out.dead, records)
 
     def judge_dead_letters(self, dead: list[DeadLetter], records: int) -> None:
-        """Stop loudly when most records are bad: that is a broken deployment, and the topic would drain into the DLQ."""
+        """Stop loudly when most records are bad: a broken deployment would drain the topic into the DLQ."""
         self.records, self.bad = self.records + records, self.bad + len(dead)
         limit = self.catalogue.engine.limits.dead_letter_ratio
         if self.records >= JUDGED_AFTER and self.bad > limit * self.records:

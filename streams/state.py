@@ -32,6 +32,7 @@ class Memo(msgspec.Struct, frozen=True):
     votes: dict[int, int]
     started: int
     next_offset: int
+    trusted_offset: int
     near: list[Waiting]
     far: list[Waiting]
     episodes: list[tuple[int, int, Episode]]
@@ -106,7 +107,7 @@ def _walk(path: str, part: Any) -> Iterator[tuple[str, Any, str, np.ndarray]]:
             for field, array in zip(value._fields, value, strict=True):
                 if isinstance(array, np.ndarray):
                     yield f"{at}.{field}", part, f"{name}.{field}", array
-        elif hasattr(value, "__dict__") and type(value).__module__.startswith("streams.") and not isinstance(value, SHARED):
+        elif type(value).__module__.startswith("streams.") and hasattr(value, "__dict__") and type(value) not in SHARED:
             yield from _walk(at, value)
 
 
@@ -131,6 +132,7 @@ def _memo(engine: Engine) -> Memo:
         votes=engine.clock.votes,
         started=engine.started,
         next_offset=engine.next_offset,
+        trusted_offset=engine.trusted_offset,
         near=[_waiting(batch, time, 0) for batch, time in engine.near],
         far=[_waiting(batch, time, since) for batch, time, since in engine.far],
         episodes=[(*key, episode) for key, episode in engine.episodes.items()],
@@ -156,7 +158,7 @@ def _waiting(batch: Batch, time: int, since: int) -> Waiting:
 def _load_memo(engine: Engine, memo: Memo) -> None:
     plan, entities, people = engine.plan, engine.entities, engine.people
     engine.clock.closed, engine.clock.votes = memo.closed, dict(memo.votes)
-    engine.started, engine.next_offset = memo.started, memo.next_offset
+    engine.started, engine.next_offset, engine.trusted_offset = memo.started, memo.next_offset, memo.trusted_offset
     engine.episodes = {(signal, slot): episode for signal, slot, episode in memo.episodes}
     engine.rested = {(signal, slot): (at, severity) for signal, slot, at, severity in memo.rested}
     entities.names = [tuple(name) if name else None for name in memo.names]  # type: ignore[misc]

@@ -4,8 +4,6 @@ import asyncio
 from typing import Any
 
 import aiokafka
-
-
 from mode import get_logger
 
 from streams import checkpoint
