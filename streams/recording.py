@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 
@@ -114,11 +114,10 @@ class _Creator(msgspec.Struct):
 class _Probe(msgspec.Struct):
     """Enough of a first line to tell what the file is."""
 
-    recording: msgspec.Raw | None = None
-    tick: msgspec.Raw | None = None
-    partition: msgspec.Raw | None = None
-    offset: msgspec.Raw | None = None
-    event_id: msgspec.Raw | None = None
+    recording: Any = None
+    tick: Any = None
+    offset: Any = None
+    event_id: Any = None
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
@@ -154,7 +153,8 @@ class Recording:
             raise RecordingError(f"{self.path}: is empty; expected events, one JSON object a line")
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             probe = _decode_probe(first)
-            if probe.event_id is None and (probe.recording or probe.tick or (probe.partition and probe.offset)):
+            ours = probe.recording, probe.tick, probe.offset
+            if probe.event_id is None and any(what is not None for what in ours):
                 self.kind = "recording"
 
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
