@@ -1,0 +1,123 @@
+"""Real workers as processes, and what is on the topics: for tests on Apache Kafka."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+
+COMMAND = Path(sys.executable).with_name("ripcurrent")
+
+
+class WorkerProcess:
+    """`ripcurrent run` as its own process, its log in a file."""
+
+    def __init__(self, log: Path, **environ: str) -> None:
+        self.log = log
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                [str(COMMAND), "run"],
+                env={**os.environ, "RIPCURRENT_HTTP_PORT": "0", **environ},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def url(self) -> str | None:
+        """Where its metrics are, as its log says."""
+        for line in self.log.read_text(errors="replace").splitlines():
+            if "metrics at http://" in line:
+                return line.rpartition("metrics at ")[2].rpartition("/")[0]
+        return None
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        families = text_string_to_metric_families(self.get("/metrics"))
+        samples = [s for f in families for s in f.samples if s.name == name and labels.items() <= s.labels.items()]
+        return sum(s.value for s in samples)
+
+    def kill(self) -> None:
+        """As a machine that loses power would."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+    def stop(self) -> int:
+        """As an orchestrator would; the exit code."""
+        self._process.terminate()
+        return self._process.wait(30)
+
+    def wait(self, seconds: float) -> int:
+        return self._process.wait(seconds)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+
+@contextlib.contextmanager
+def workers() -> Iterator[list[WorkerProcess]]:
+    """A list to put workers in; whatever still runs at the end is killed."""
+    started: list[WorkerProcess] = []
+    try:
+        yield started
+    finally:
+        for worker in started:
+            if worker.running:
+                worker.kill()
+
+
+def wait_until(what: str, holds: Any, seconds: float, every: float = 0.25) -> None:
+    """Wait until `holds()` is true; an error that says what did not come about, else."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError):
+            if holds():
+                return
+        time.sleep(every)
+    raise AssertionError(f"within {seconds:g} s: {what}")
+
+
+def everything(bootstrap: str, topic: str) -> list[Any]:
+    """All records of a topic, up to its end as it is now."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    try:
+        parts = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(parts)
+        consumer.seek_to_beginning(*parts)
+        ends = consumer.end_offsets(parts)
+        records: list[Any] = []
+        while any(consumer.position(tp) < ends[tp] for tp in parts):
+            for batch in consumer.poll(timeout_ms=500).values():
+                records += batch
+        return records
+    finally:
+        consumer.close()
+
+
+def revisions(values: Iterable[bytes]) -> set[bytes]:
+    """Alert revisions as a set: what a crash may repeat counts once."""
+    return {bytes(value) for value in values}
+
+
+def committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+    """The group's committed offsets of a topic."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    try:
+        parts = sorted(consumer.partitions_for_topic(topic) or ())
+        found = {p: consumer.committed(TopicPartition(topic, p)) for p in parts}
+        return {p: int(offset) for p, offset in found.items() if offset is not None}
+    finally:
+        consumer.close()
