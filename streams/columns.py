@@ -104,6 +104,7 @@ class Entities:
         self.slots: dict[tuple[str, str], int] = {}
         self.names: list[tuple[str, str] | None] = []  # by slot
         self.free: list[int] = []
+        self.unsettled: set[int] = set()  # rows that may have nobody alive in them: the newest, and the forgotten
         self.hashes = np.zeros(64, dtype=np.int64)  # (capacity,) of the creator_id
         self.market_of = np.zeros(64, dtype=np.int64)  # (capacity,) market code, from `settle` on
         self.markets: dict[str, int] = {}  # code by market
@@ -128,6 +129,7 @@ class Entities:
             if slot >= self.capacity:
                 self.hashes, self.market_of = (np.concatenate([a, a * 0]) for a in (self.hashes, self.market_of))
         self.slots[creator, market] = slot
+        self.unsettled.add(slot)
         self.hashes[slot] = hash64(creator)
         self.market_of[slot] = 0
         return slot

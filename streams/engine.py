@@ -6,6 +6,7 @@ the input nor its speed can show in the output.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,7 @@ class Engine:
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
         self.started = NEVER  # ms, the first watermark
         self.next_offset = 0  # of the source, after the last record that was applied
+        self.trusted_offset = -1  # of the newest event whose time was believed at once
         self.near: list[tuple[Batch, int]] = []  # events beyond the open panes: (batch of one, time)
         self.far: list[tuple[Batch, int, int]] = []  # unconfirmed events: (batch of one, time, waiting since)
         self.episodes: dict[tuple[int, int], Episode] = {}  # (signal, slot)
@@ -63,7 +65,7 @@ class Engine:
 
     # -- input -------------------------------------------------------------------------------------------------
 
-    def feed(self, records: list[Record]) -> Output:
+    def feed(self, records: Sequence[Record]) -> Output:
         """Apply a run of records, in order of offset."""
         self._free_rows()
         batch, dead = self.reader.read(records)
@@ -81,22 +83,23 @@ class Engine:
         return self._output()
 
     def close(self) -> Output:
-        """The input has ended: believe what waits and close the last panes."""
+        """The input has ended: believe what waits, and close panes until every event stood in a window of each hop."""
         while self._believe_at_close():
             pass
         for batch, *_ in self.far:
             self._reject(batch, "the input ended before others confirmed its time")
         self.far = []
         newest = max([t for _, t in self.near] + [int(self.people.last_seen.max(initial=NEVER))])
-        if self.clock.closed != NEVER:
-            while self.clock.closed <= newest:
-                self._close_pane()
+        last = max((newest // probe.hop + 1) * probe.hop for probe in self.plan.probes)
+        while NEVER != self.clock.closed < last:
+            self._close_pane()
         return self._output()
 
-    def prefill(self, records: list[Record]) -> None:
+    def prefill(self, records: Sequence[Record]) -> None:
         """Records from before a checkpoint: only to be quoted by alerts."""
         reader = Reader(self.plan.routes, self.entities)
         batch, _ = reader.read(records)
+        self._grow()
         self.evidence.remember(batch)
 
     def _output(self) -> Output:
@@ -116,6 +119,8 @@ class Engine:
             part = batch.part(at, at + cut.at)
             self.evidence.remember(part)
             self._add(part)
+            if cut.at:
+                self.trusted_offset = int(part.offset[-1])
             at += cut.at
             while self.clock.ready():
                 self._close_pane()
@@ -129,7 +134,8 @@ class Engine:
         self.counts["waiting", "unconfirmed"] += 1
         times = np.array([time for _, time, _ in self.far], dtype=np.int64)
         creators = np.array([int(batch.creator[0]) for batch, *_ in self.far], dtype=np.int64)
-        confirmed = self.clock.confirmed(times, creators)
+        alone = np.array([int(batch.offset[0]) > self.trusted_offset for batch, *_ in self.far])
+        confirmed = self.clock.confirmed(times, creators, alone)
         if confirmed.any():
             self._believe(confirmed)
         elif len(self.far) > FAR_MAX:
@@ -391,11 +397,19 @@ class Engine:
         self.counts["forgotten", "entities"] += len(slot)
 
     def _free_rows(self) -> None:
-        """Rows of forgotten entities go to newcomers; only between batches, when no column names them."""
-        waiting = {int(b.slot[0]) for b, *_ in (*self.near, *self.far)}
-        if self.people.live < len(self.entities.slots):
-            for slot in [s for s in self.entities.slots.values() if self.people.born[s] == UNBORN and s not in waiting]:
-                self.entities.forget(slot)
+        """Rows of the forgotten and of those who never counted go to newcomers; only between batches, when no column
+        names them."""
+        entities, born = self.entities, self.people.born
+        unborn = len(entities.slots) - self.people.live
+        idle = {slot for slot in entities.unsettled if born[slot] == UNBORN} if unborn else set()
+        if len(idle) != unborn:  # after a restore
+            idle = {slot for slot in entities.slots.values() if born[slot] == UNBORN}
+        if idle:
+            waiting = {int(b.slot[0]) for b, _ in self.near} | {int(b.slot[0]) for b, *_ in self.far}
+            for slot in sorted(idle - waiting):
+                entities.forget(slot)
+            idle &= waiting
+        entities.unsettled = idle
 
     def _grow(self) -> None:
         if self.entities.capacity > self.people.capacity:

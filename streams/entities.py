@@ -102,3 +102,4 @@ class Population:
         self.last_seen[slot] = UNBORN
         self.category[slot] = -1
         self.live -= len(slot)
+        self.entities.unsettled.update(slot.tolist())

@@ -22,7 +22,7 @@ class RepeatWatch:
         self.size_ms = size_ms
         self.matcher = matcher
         self.times: dict[int, list[tuple[int, str]]] = {}  # slot -> (time, value), newest TIMES_MAX
-        self.touched: dict[int, int] = {}  # slot -> its newest time not judged yet
+        self.touched: dict[int, int] = {}  # slot -> its oldest time not judged yet
 
     def add(self, slot: int, event: Event) -> None:
         attrs = {} if event.attrs is UNSET else event.attrs
@@ -30,13 +30,17 @@ class RepeatWatch:
         kept.append((event.occurred_at, str(attrs.get(self.test.by, ""))))
         kept.sort()
         del kept[:-TIMES_MAX]
-        self.touched[slot] = max(event.occurred_at, self.touched.get(slot, 0))
+        self.touched[slot] = min(event.occurred_at, self.touched.get(slot, event.occurred_at))
 
     def due(self, end: int) -> Ints:
         """Whose count moved up since it was last judged."""
         due = sorted(slot for slot, time in self.touched.items() if time < end)
         for slot in due:
-            del self.touched[slot]
+            later = [time for time, _ in self.times[slot] if time >= end]
+            if later:
+                self.touched[slot] = later[0]
+            else:
+                del self.touched[slot]
         return np.array(due, dtype=np.int64)
 
     def most(self, end: int, slot: int) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 Events only add into panes, so their order within a pane can't matter. A sliding window is the sum of its last panes.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from detectors.base import Bools, Ints
 
 NEVER = -1  # event time before the first watermark
+ALONE = 8  # so many events for each creator of a quorum stand for it, where nobody else sends any
 
 
 class Ring:
@@ -121,16 +123,27 @@ class Watermark:
         self.votes = {who: when for who, when in self.votes.items() if when >= self.due}
         return time
 
-    def confirmed(self, time: Ints, creator: Ints) -> Bools:
+    def confirmed(self, time: Ints, creator: Ints, alone: Bools) -> Bools:
         """Which of the waiting times (in order of arrival) are confirmed by others near them.
 
-        A span of `ahead_ms` is believed when a quorum of creators, or 8 x quorum events, are in it. The oldest such
-        span is chosen.
+        A span of `ahead_ms` is believed when a quorum of creators are in it, or, for a stream that has hardly more
+        than one, ALONE x quorum events that came with none in between whose time was believed at once (`alone`).
+        The oldest such span is chosen.
         """
         order = np.argsort(time, kind="stable")
-        for first in range(len(order) - self.quorum + 1):
-            start = time[order[first]]
-            inside = (time >= start) & (time < start + self.ahead_ms)
-            if len(np.unique(creator[inside])) >= self.quorum or inside.sum() >= 8 * self.quorum:
-                return inside
+        times, who, lonely = time[order].tolist(), creator[order].tolist(), alone[order].tolist()
+        inside: Counter[int] = Counter()  # creators of the span
+        many = stop = 0
+        for first, start in enumerate(times):
+            while stop < len(times) and times[stop] < start + self.ahead_ms:
+                inside[who[stop]] += 1
+                many += lonely[stop]
+                stop += 1
+            if len(inside) >= self.quorum or many >= ALONE * self.quorum:
+                span: Bools = (time >= start) & (time < start + self.ahead_ms)
+                return span
+            inside[who[first]] -= 1
+            many -= lonely[first]
+            if not inside[who[first]]:
+                del inside[who[first]]
         return np.zeros(len(time), dtype=np.bool_)

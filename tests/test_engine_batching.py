@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streamed import TOPIC, Result, eager, hostile, keep, run, simulated
 
 from config.schema import Catalogue
 from streams.columns import Record
 from streams.engine import Engine
 from streams.state import take
+from tests.streamed import TOPIC, Result, eager, hostile, keep, run, simulated
 
 
 def memory(engine: Engine) -> dict[Any, Any]:
