@@ -46,11 +46,11 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ob
         def applied() -> int:
             return sum(committed(kafka, "e2e", topics.source).values())
 
-        wait_until("a third of the records is in checkpoints", lambda: applied() > sent / 3, 120)
+        wait_until("a third of the records is in checkpoints", lambda: applied() > sent / 3, 120, running)
         assert applied() < sent, "the kill must come while there is work to do"
         running[0].kill()
         running.append(WorkerProcess(folder / "worker-2.log", **environ))
-        wait_until("every record is in a checkpoint", lambda: applied() == sent, 240)
+        wait_until("every record is in a checkpoint", lambda: applied() == sent, 240, running[1:])
         shares = [worker.metric("ripcurrent_records_total") for worker in running[1:]]
         codes = [worker.stop() for worker in running[1:]]
     alerts = everything(kafka, topics.alerts)

@@ -79,10 +79,12 @@ def workers() -> Iterator[list[WorkerProcess]]:
                 worker.kill()
 
 
-def wait_until(what: str, holds: Any, seconds: float, every: float = 0.25) -> None:
-    """Wait until `holds()` is true; an error that says what did not come about, else."""
+def wait_until(what: str, holds: Any, seconds: float, alive: Iterable[WorkerProcess] = (), every: float = 0.25) -> None:
+    """Wait until `holds()` is true while these workers live; an error that says what did not come about, else."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        for worker in alive:
+            assert worker.running, f"a worker died: {worker.log.read_text(errors='replace')[-2000:]}"
         with contextlib.suppress(OSError, ValueError):
             if holds():
                 return

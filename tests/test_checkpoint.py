@@ -1,0 +1,151 @@
+"""Checkpoints: whole or not at all, sparse, and never believed when a bit of them is wrong."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.catalogue import load
+from streams import checkpoint, state
+from streams.checkpoint import Manifest
+from streams.columns import Record
+from streams.engine import Engine
+from streams.errors import CheckpointError
+from streams.simulate import Simulation, simulate
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    events, _ = simulate(Simulation(seed=5, creators=30, days=5))
+    return [Record(i, key, value, 0) for i, (key, value, _) in enumerate(events.iter_records())]
+
+
+@pytest.fixture(scope="module")
+def engine(records: list[Record]) -> Engine:
+    engine = Engine(load(), "creator-events", 0)
+    engine.feed(records[: len(records) // 2])
+    return engine
+
+
+def stored(written: checkpoint.Written, into: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """What the topic holds after this checkpoint was written."""
+    manifest = written.manifest
+    key = checkpoint.manifest_key(manifest.epoch, manifest.sequence)
+    return {**(into or {}), **written.blocks, key: checkpoint.encode_manifest(manifest)}
+
+
+def same(one: state.Snapshot, other: state.Snapshot) -> bool:
+    return (
+        one.memo == other.memo
+        and one.arrays.keys() == other.arrays.keys()
+        and all(
+            a.dtype == other.arrays[k].dtype and np.array_equal(a, other.arrays[k], equal_nan=True)
+            for k, a in one.arrays.items()
+        )
+    )
+
+
+def test_what_is_written_is_what_is_read(engine: Engine) -> None:
+    snapshot = state.take(engine)
+    found = checkpoint.newest(stored(checkpoint.encode(snapshot, 1, 1, 7, None)))
+    assert found.snapshot is not None
+    assert found.manifest is not None
+    assert same(found.snapshot, snapshot)
+    assert (found.manifest.next_offset, found.manifest.ticks_applied) == (engine.next_offset, 7)
+    assert found.faults == []
+
+
+def test_a_restored_engine_is_in_the_same_state(engine: Engine) -> None:
+    snapshot = state.take(engine)
+    other = Engine(load(), "creator-events", 0)
+    state.restore(other, snapshot)
+    assert same(state.take(other), snapshot)
+
+
+def test_nothing_is_written_again_when_nothing_changed(engine: Engine) -> None:
+    first = checkpoint.encode(state.take(engine), 1, 1, -1, None)
+    second = checkpoint.encode(state.take(engine), 1, 2, -1, first.manifest)
+    assert first.blocks
+    assert second.blocks == {}
+    found = checkpoint.newest(stored(second, stored(first)))
+    assert found.manifest is not None
+    assert found.manifest.sequence == 2
+
+
+def test_a_torn_checkpoint_falls_back_to_the_one_before_and_says_so(engine: Engine, records: list[Record]) -> None:
+    first = checkpoint.encode(state.take(engine), 1, 1, -1, None)
+    later = Engine(load(), "creator-events", 0)
+    state.restore(later, state.take(engine))
+    later.feed(records[len(records) // 2 :])
+    second = checkpoint.encode(state.take(later), 1, 2, -1, first.manifest)
+    assert second.blocks
+    for lost in second.blocks:
+        topic = stored(second, stored(first))
+        del topic[lost]
+        found = checkpoint.newest(topic)
+        assert found.manifest is not None
+        assert found.manifest.sequence == 1
+        assert "missing" in found.faults[0]
+
+
+def test_blocks_without_their_manifest_are_no_checkpoint(engine: Engine) -> None:
+    written = checkpoint.encode(state.take(engine), 1, 1, -1, None)
+    assert checkpoint.newest(written.blocks) == checkpoint.Found(None, None, [])
+
+
+def test_a_higher_epoch_wins_over_a_higher_sequence(engine: Engine) -> None:
+    zombie = checkpoint.encode(state.take(engine), 1, 99, -1, None)
+    owner = checkpoint.encode(state.take(engine), 2, 1, -1, None)
+    found = checkpoint.newest(stored(zombie, stored(owner)))
+    assert found.manifest is not None
+    assert (found.manifest.epoch, found.manifest.sequence) == (2, 1)
+
+
+def test_only_what_the_kept_manifests_name_stays(engine: Engine) -> None:
+    first = checkpoint.encode(state.take(engine), 1, 1, -1, None)
+    second = checkpoint.encode(state.take(engine), 2, 1, -1, None)
+    topic = stored(second, stored(first))
+    gone = checkpoint.obsolete(topic, [second.manifest])
+    assert set(gone) == set(stored(first))
+    assert checkpoint.obsolete(topic, [first.manifest, second.manifest]) == []
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_is_noticed(engine: Engine, data: st.DataObject) -> None:
+    topic = stored(checkpoint.encode(state.take(engine), 1, 1, -1, None))
+    key = data.draw(st.sampled_from(sorted(topic)))
+    at = data.draw(st.integers(0, len(topic[key]) - 1)) if topic[key] else None
+    if at is None:
+        return
+    harmed = bytearray(topic[key])
+    harmed[at] ^= 1 << data.draw(st.integers(0, 7))
+    topic[key] = bytes(harmed)
+    found = checkpoint.newest(topic)
+    assert found.snapshot is None
+    assert len(found.faults) == 1
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(junk=st.binary(max_size=200))
+def test_junk_is_never_a_manifest(junk: bytes) -> None:
+    with pytest.raises(CheckpointError):
+        checkpoint.decode_manifest(junk)
+
+
+def test_another_configuration_is_refused_with_both_names(engine: Engine) -> None:
+    snapshot = state.take(engine)
+    odd = state.Snapshot(_changed(snapshot.memo, config_version="another"), snapshot.arrays)
+    with pytest.raises(CheckpointError, match="configuration another, this worker"):
+        state.restore(Engine(load(), "creator-events", 0), odd)
+
+
+def _changed(memo: state.Memo, **changes: object) -> state.Memo:
+    kept = {name: getattr(memo, name) for name in state.Memo.__struct_fields__}
+    return state.Memo(**{**kept, **changes})  # type: ignore[arg-type]
+
+
+def test_a_manifest_of_another_format_is_refused() -> None:
+    manifest = Manifest(checkpoint.FORMAT + 1, 1, 1, 0, -1, {}, {})
+    with pytest.raises(CheckpointError, match="format"):
+        checkpoint.decode_manifest(checkpoint.encode_manifest(manifest))
