@@ -52,32 +52,34 @@ class Matcher(NamedTuple):
 class Routes:
     """Every event takes one route: the set of matchers that it satisfies. Route 0 satisfies none."""
 
-    CACHE_MAX = 65_536
-
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self.matchers = tuple(matchers)
-        self.attributes: dict[str, tuple[str, ...]] = {  # the attributes that decide, by event type
-            kind: tuple(sorted({name for m in matchers if kind in m.events for name, _ in m.where}))
-            for kind in TYPES
-        }
+        self.attributes = {kind: self._deciding(kind) for kind in TYPES}  # by event type: attribute -> its values
         self.members: list[tuple[int, ...]] = [()]  # of each route
         self._codes: dict[tuple[int, ...], int] = {(): 0}
         self._cache: dict[Any, int] = {}
         self._tables: dict[int, np.ndarray] = {}
 
+    def _deciding(self, kind: str) -> dict[str, frozenset[Any]]:
+        values: dict[str, frozenset[Any]] = {}
+        for matcher in self.matchers:
+            if kind in matcher.events:
+                for name, allowed in matcher.where:
+                    values[name] = values.get(name, frozenset()).union(allowed)
+        return values
+
     def of(self, event: Event) -> int:
-        names = self.attributes[event.type]
-        if names:
+        """The route of an event. What no matcher asks for is all one, so the cache holds few keys."""
+        deciding = self.attributes[event.type]
+        if deciding:
             attrs = {} if event.attrs is UNSET else event.attrs
-            key: Any = (event.type, *[attrs.get(name) for name in names])
+            found = [(attrs.get(name), values) for name, values in deciding.items()]
+            key: Any = (event.type, *[value if value in values else None for value, values in found])
         else:
             key = event.type
         code = self._cache.get(key)
         if code is None:
-            code = self._learn(event)
-            if len(self._cache) >= self.CACHE_MAX:
-                self._cache.clear()
-            self._cache[key] = code
+            code = self._cache[key] = self._learn(event)
         return code
 
     def _learn(self, event: Event) -> int:
@@ -172,8 +174,24 @@ class Batch(NamedTuple):
 
     def part(self, start: int, stop: int) -> "Batch":
         cut = slice(start, stop)
-        arrays = (self.offset[cut], self.time[cut], self.slot[cut], self.route[cut], self.creator[cut], self.category[cut])
-        return Batch(*arrays, self.events[cut], self.records[cut], self.next_offset)
+        return Batch(
+            self.offset[cut], self.time[cut], self.slot[cut], self.route[cut], self.creator[cut], self.category[cut],
+            self.events[cut], self.records[cut], self.next_offset,
+        )  # fmt: skip
+
+    def joined(self, other: "Batch") -> "Batch":
+        """This batch and the one behind it."""
+        return Batch(
+            np.concatenate((self.offset, other.offset)),
+            np.concatenate((self.time, other.time)),
+            np.concatenate((self.slot, other.slot)),
+            np.concatenate((self.route, other.route)),
+            np.concatenate((self.creator, other.creator)),
+            np.concatenate((self.category, other.category)),
+            self.events + other.events,
+            self.records + other.records,
+            other.next_offset,
+        )
 
 
 class DeadLetter(NamedTuple):

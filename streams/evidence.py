@@ -12,6 +12,7 @@ HOUR = 3_600_000
 HOURS_MAX = 24 * 100
 EVENTS_MAX = 5
 CONTRIBUTORS_MAX = 5
+MERGED_MAX = 1_024  # records; small batches are put together, so that a quiet stream's alerts have few to look through
 
 
 class EvidenceBuffer:
@@ -29,6 +30,9 @@ class EvidenceBuffer:
         if not len(batch.offset) or not self.limit:
             return
         self.recent.append(batch)
+        while len(self.recent) > 1 and len(self.recent[-2].offset) <= len(self.recent[-1].offset) <= MERGED_MAX:
+            last = self.recent.pop()
+            self.recent.append(self.recent.pop().joined(last))
         while self.recent[0].offset[-1] < batch.offset[-1] + 1 - self.limit:
             self.recent.popleft()
 

@@ -11,6 +11,7 @@ from streams.columns import Matcher, hash64
 from streams.records import Event
 
 TIMES_MAX = 64  # newest events that an entity keeps for one rule
+VALUE_MAX = 64  # characters of an attribute's value that are kept
 KNOWN_MAX = 8  # newest values of an attribute that count as known
 
 
@@ -27,7 +28,7 @@ class RepeatWatch:
     def add(self, slot: int, event: Event) -> None:
         attrs = {} if event.attrs is UNSET else event.attrs
         kept = self.times.setdefault(slot, [])
-        kept.append((event.occurred_at, str(attrs.get(self.test.by, ""))))
+        kept.append((event.occurred_at, str(attrs.get(self.test.by, ""))[:VALUE_MAX]))
         kept.sort()
         del kept[:-TIMES_MAX]
         self.touched[slot] = min(event.occurred_at, self.touched.get(slot, event.occurred_at))
@@ -93,6 +94,7 @@ class SequenceWatch:
             wanted = self.test.steps[step].novel
             if not wanted or news.intersection(wanted):
                 self.pending.append((event.occurred_at, offset, slot, step))
+                return
 
     def _learn_values(self, slot: int, event: Event) -> frozenset[str]:
         """Remember the values of the attributes; which of them were new (the first ever is not)."""
@@ -116,22 +118,24 @@ class SequenceWatch:
         if not over:
             return np.zeros(0, dtype=np.int64)
         self.pending = [p for p in self.pending if p[0] >= end]
-        moved = np.array(sorted({slot for _, _, slot, _ in over}), dtype=np.int64)
-        self.reached[moved] = 0.0
+        newest = {slot: time for time, _, slot, _ in over}
+        moved = np.array(sorted(newest), dtype=np.int64)
+        anew = moved[np.array([newest[s] for s in moved.tolist()]) >= self.reached_at[moved]]
+        self.reached[anew] = 0.0  # an event that came late takes nothing back
         rounds: dict[int, list[tuple[int, int, int]]] = {}
         turn: dict[int, int] = {}
         for time, _, slot, step in over:  # one event of each entity at a time
             turn[slot] = turn.get(slot, -1) + 1
             rounds.setdefault(turn[slot], []).append((slot, time, step))
         for events in rounds.values():
-            slot, time, step = (np.array(column, dtype=np.int64) for column in zip(*events, strict=True))
+            who, at, code = (np.array(column, dtype=np.int64) for column in zip(*events, strict=True))
             state, score = self.detector.step(
-                type(self.state)(*(a[slot] for a in self.state)), observe(step, expected=0.0, time=time)
+                type(self.state)(*(a[who] for a in self.state)), observe(code, expected=0.0, time=at)
             )
             for array, new in zip(self.state, state, strict=True):
-                array[slot] = new
-            self.reached[slot] = np.maximum(self.reached[slot], score.score)
-            self.reached_at[slot] = time
+                array[who] = new
+            self.reached[who] = np.maximum(self.reached[who], score.score)
+            self.reached_at[who] = np.maximum(self.reached_at[who], at)
         return moved
 
     def score(self, end: int, slot: Ints) -> Floats:

@@ -58,7 +58,8 @@ class Ring:
 
     def pane(self, end: int) -> np.ndarray:
         """The row of the pane that ends at `end`."""  # (capacity,)
-        return self.cells[(end // self.pane_ms - 1) % self.rows]
+        row: np.ndarray = self.cells[(end // self.pane_ms - 1) % self.rows]
+        return row
 
     def window(self, end: int, size_ms: int, slot: Ints) -> Ints:
         """The sum of the panes in [end - size, end), for these entities."""
