@@ -137,7 +137,7 @@ class AlertWriter:
         low, high = (float(v[0]) for v in test.detector.usual_range(memory, x, COVERAGE))
         clears = self._clears(watch, memory, x, count, mean)
         rate = float(judged.peer_rate[0])
-        own = rate * int(watch.ratio[slot]) / SCALE
+        own = int(watch.own[slot]) / SCALE
         measure = signal.measures[test.measure]
         args |= {"one": measure.one, "many": measure.many, "count": count, "window_ms": watch.windows[window][0]}
         if watch.kind == "volume":

@@ -375,10 +375,9 @@ class Engine:
             slot = slot[~np.isin(slot, gone)]
         for signal, watches in enumerate(self.plan.watches):
             fresh = [s for (g, s), e in self.episodes.items() if g == signal and end - e.opened_at < self.freeze]
-            frozen = np.isin(slot, np.array(fresh, dtype=np.int64))
             for watch in watches:
                 if isinstance(watch, RateWatch):
-                    watch.learn(end, slot, frozen)
+                    watch.learn(end, slot, np.array(fresh, dtype=np.int64))
         self.rested = {
             key: value
             for key, value in self.rested.items()

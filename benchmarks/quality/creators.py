@@ -1,0 +1,145 @@
+"""How well do the shipped signals find planted episodes among simulated creators, and how often are they wrong?
+
+    python benchmarks/quality/creators.py --seeds 101-103 [--creators 400] [--days 21] [--shards 4]
+
+Each seed is run twice: planted, and null (the same background, nothing planted). Creators are spread over the shards
+by Kafka's murmur2 of their id, as a broker would. Prints one table by kind and one of false alerts by signal, and
+ends with one line of JSON.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+from config.catalogue import load
+from streams.columns import Record
+from streams.engine import Engine
+from streams.recording import murmur2
+from streams.records import Alert
+from streams.scorecard import HOUR_MS, Episode, episode_recall, false_alarm_rate, median_delay, read_kinds, score
+from streams.simulate import Simulation, simulate
+
+BATCH = 2_000
+BANDS = ((8.0, "small"), (25.0, "middle"), (float("inf"), "large"))  # a creator's events a day, by its orders
+
+
+class Run(NamedTuple):
+    seed: int
+    null: bool
+    episodes: tuple[Episode, ...]
+    bands: tuple[str, ...]  # of the episodes' creators
+    false: dict[str, int]
+    creator_days: float
+
+
+class Job(NamedTuple):
+    seed: int
+    null: bool
+    creators: int
+    days: int
+    shards: int
+    volume: float
+    campaign: bool
+
+
+def run(job: Job) -> Run:
+    spec = Simulation(
+        seed=job.seed, creators=job.creators, days=job.days, volume=job.volume, null=job.null,
+        campaign_day=16 if job.campaign else None,
+    )  # fmt: skip
+    events, labels = simulate(spec)
+    shards: list[list[Record]] = [[] for _ in range(job.shards)]
+    orders: Counter[str] = Counter()
+    for key, value, _ in events.iter_records():
+        mine = shards[(murmur2(key) & 0x7FFFFFFF) % job.shards]
+        mine.append(Record(len(mine), key, value))
+        orders[key.decode()] += b'"order.paid"' in value
+    alerts = [alert for shard, records in enumerate(shards) for alert in alerts_of(shard, records)]
+    card = score(alerts, labels, read_kinds())
+    bands = tuple(band(orders[e.label.creator_id] / job.days) for e in card.episodes)
+    return Run(job.seed, job.null, card.episodes, bands, card.false_by_signal, job.creators * job.days)
+
+
+def alerts_of(shard: int, records: list[Record]) -> Iterable[Alert]:
+    engine = Engine(load(), "creator-events", shard)
+    for at in range(0, len(records), BATCH):
+        yield from engine.feed(records[at : at + BATCH]).alerts
+    yield from engine.close().alerts
+
+
+def band(orders_a_day: float) -> str:
+    return next(name for limit, name in BANDS if orders_a_day < limit)
+
+
+def seeds(text: str) -> list[int]:
+    """
+    >>> seeds("1-3,7")
+    [1, 2, 3, 7]
+    """
+    parts = [part.split("-") for part in text.split(",")]
+    return [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
+
+
+def kinds_table(runs: list[Run]) -> dict[str, dict[str, object]]:
+    found = [(e, b) for r in runs if not r.null for e, b in zip(r.episodes, r.bands, strict=True)]
+    print(f"{'kind':<18}{'caught':>9}{'recall':>8}{'median h':>10}   by the creator's orders a day")
+    out: dict[str, dict[str, object]] = {}
+    for kind in [*sorted({e.label.kind for e, _ in found}), "all"]:
+        mine = [(e, b) for e, b in found if kind in (e.label.kind, "all")]
+        episodes = [e for e, _ in mine]
+        delay = median_delay(episodes)
+        hours = None if delay is None else round(delay / HOUR_MS, 1)
+        n_caught, recall = sum(e.caught for e in episodes), episode_recall(episodes)
+        found_in = {name: [e.caught for e, b in mine if b == name] for _, name in BANDS}
+        said = "  ".join(f"{name} {sum(caught)}/{len(caught)}" for name, caught in found_in.items())
+        print(f"{kind:<18}{f'{n_caught}/{len(mine)}':>9}{recall:>8.0%}{hours if hours is not None else '-':>10}   {said}")
+        out[kind] = {"planted": len(mine), "caught": n_caught, "recall": round(recall, 4), "median_delay_hours": hours}
+    return out
+
+
+def false_table(runs: list[Run]) -> dict[str, float]:
+    out: dict[str, float] = {}
+    print(f"\n{'false alerts per 1,000 creator-days':<38}{'null':>8}{'planted':>9}")
+    rates: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    days = {null: sum(r.creator_days for r in runs if r.null == null) for null in (True, False)}
+    for r in runs:
+        rates[r.null].update(r.false)
+    for name in [*sorted(rates[True] | rates[False]), "all signals"]:
+        row = [
+            false_alarm_rate(sum(rates[null].values()) if name == "all signals" else rates[null][name], days[null])
+            for null in (True, False)
+        ]
+        print(f"  {name:<36}{row[0]:>8.2f}{row[1]:>9.2f}")
+        if name == "all signals":
+            out = {"null": round(row[0], 3), "planted": round(row[1], 3)}
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=seeds, required=True)
+    parser.add_argument("--creators", type=int, default=400)
+    parser.add_argument("--days", type=int, default=21)
+    parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--volume", type=float, default=1.0)
+    parser.add_argument("--no-campaign", action="store_true")
+    parser.add_argument("--workers", type=int, default=None)
+    args = parser.parse_args()
+    jobs = [
+        Job(seed, null, args.creators, args.days, args.shards, args.volume, not args.no_campaign)
+        for seed in args.seeds
+        for null in (False, True)
+    ]
+    with ProcessPoolExecutor(args.workers) as pool:
+        runs = list(pool.map(run, jobs))
+    kinds, false = kinds_table(runs), false_table(runs)
+    said = {"seeds": args.seeds, "creators": args.creators, "days": args.days, "shards": args.shards,
+            "volume": args.volume, "false_per_1000_creator_days": false, "kinds": kinds}  # fmt: skip
+    print("\n" + json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""What a market does: running totals, the shape of its week, and its lift right now.
+
+Sums over entities come in as integers (fixed point), so that neither the order of rows nor their number can show.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from detectors.base import Floats, Ints
+from streams.entities import Population
+
+HOUR = 3_600_000
+DAY = 86_400_000
+SCALE = float(1 << 20)  # fixed point: 20 bits behind the point
+PROFILE_EVENTS = 20.0  # events that an hour of the week must have had before its own activity weighs half
+PROFILE_DAYS, PROFILE_WEEKS = 14.0, 4.0  # half-lives, in samples, of an hour's and of a weekday's activity
+LIFT_RANGE = (0.1, 30.0)
+LIFT_EVENTS = {"volume": 5.0, "outcome": 20.0, "share": 20.0}  # events by which a lift is shrunk to that of the next
+# longer window, and the longest window's to 1: demand moves often and at once, what becomes of orders seldom does
+
+
+def fixed(x: Any) -> Ints:
+    return np.rint(np.asarray(x, dtype=np.float64) * SCALE).astype(np.int64)
+
+
+def add_up(at: Ints, values: Ints, n: int) -> Ints:
+    """(n,) the sums of whole values by index: exact, in whatever order they stand."""
+    total = np.zeros(n, dtype=np.int64)
+    np.add.at(total, at, values)
+    return total
+
+
+def widened(a: np.ndarray, width: int) -> np.ndarray:
+    """With zeros behind the last axis, up to a width."""
+    return np.concatenate([a, np.zeros((*a.shape[:-1], width - a.shape[-1]), dtype=a.dtype)], axis=-1)
+
+
+def in_order(rows: Floats) -> Floats:
+    """The sum over axis 0, row by row: numpy's own sum takes another order for another shape."""
+    total: Floats = np.cumsum(rows, axis=0)[-1]
+    return total
+
+
+class Series:
+    """Running totals by market over base panes, so that any window's sum is a difference."""
+
+    def __init__(self, base_ms: int, span_ms: int) -> None:
+        self.base_ms = base_ms
+        self.rows = span_ms // base_ms + 2
+        self.total = np.zeros((self.rows, 0), dtype=np.int64)  # (rows, n_markets) fixed point
+
+    def widen(self, markets: int) -> None:
+        if markets > self.total.shape[1]:
+            self.total = widened(self.total, markets)
+
+    def jump(self) -> None:
+        """After a long gap: every pane in it was empty."""
+        self.total[:] = 0
+
+    def append(self, end: int, values: Ints) -> None:
+        pane = end // self.base_ms
+        self.total[pane % self.rows] = self.total[(pane - 1) % self.rows] + values
+
+    def window(self, end: int, size_ms: int) -> Floats:
+        """The sum over [end - size, end) for each market."""  # (n_markets,)
+        last, first = end // self.base_ms, (end - size_ms) // self.base_ms
+        difference: Floats = (self.total[last % self.rows] - self.total[first % self.rows]) / SCALE
+        return difference
+
+    def since(self, end: int, start: Ints, market: Ints) -> Floats:
+        """The sum over [start, end) for each entity in its market."""  # (n,)
+        first = np.maximum(start // self.base_ms, end // self.base_ms - self.rows + 1)
+        last = self.total[(end // self.base_ms) % self.rows][market]
+        difference: Floats = (last - self.total[first % self.rows, market]) / SCALE
+        return difference
+
+
+class Week:
+    """The shape of each market's week: an hour of the day times a day of the week."""
+
+    def __init__(self) -> None:
+        self.by_hour = np.zeros((2, 24, 0))  # (2, 24, n_markets) seen and due, faded
+        self.by_day = np.zeros((2, 7, 0))  # (2, 7, n_markets)
+
+    def widen(self, markets: int) -> None:
+        self.by_hour, self.by_day = widened(self.by_hour, markets), widened(self.by_day, markets)
+
+    def profile(self, end: int) -> Floats:
+        """(n_markets,): activity of the hour that ends here, over the average hour's."""
+        hour, day = _of_week(end)
+        hours, days = _shrunk(self.by_hour), _shrunk(self.by_day)
+        profile: Floats = hours[hour] / (in_order(hours) / 24) * (days[day] / (in_order(days) / 7))
+        return profile
+
+    def learn(self, end: int, seen: Floats, flat: Floats) -> None:
+        """What was seen in the hour that ends here, beside what was due, were every hour alike."""
+        hour, day = _of_week(end)
+        hours, days = _shrunk(self.by_hour), _shrunk(self.by_day)
+        fade_hour, fade_day = 0.5 ** (1 / PROFILE_DAYS), 0.5 ** (1 / (24 * PROFILE_WEEKS))
+        self.by_hour[:, hour] = fade_hour * self.by_hour[:, hour] + np.stack([seen, flat * days[day]])
+        self.by_day[:, day] = fade_day * self.by_day[:, day] + np.stack([seen, flat * hours[hour]])
+
+
+def _of_week(end: int) -> tuple[int, int]:
+    return (end - 1) // HOUR % 24, ((end - 1) // DAY + 3) % 7  # the epoch was a Thursday
+
+
+def _shrunk(sums: Floats) -> Floats:
+    shrunk: Floats = (sums[0] + PROFILE_EVENTS) / (sums[1] + PROFILE_EVENTS)
+    return shrunk
+
+
+class Lift:
+    """What a market's peers do right now, over what they usually do.
+
+    A window's lift is shrunk to the next longer window's, by so much as its events are few or lie with few peers:
+    hundreds of orders of one creator that is live say little about its market. So an hour on a campaign day begins
+    from what the day has shown.
+    """
+
+    def __init__(self, base: int, sizes: list[int], kind: str) -> None:
+        self.chain = sorted({*sizes, DAY}, reverse=True)
+        self.strength = LIFT_EVENTS[kind]
+        self.seen, self.due = Series(base, self.chain[0]), Series(base, self.chain[0])
+        self.mass = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) sums of the entities' usual day and its square
+
+    def widen(self, markets: int) -> None:
+        self.seen.widen(markets)
+        self.due.widen(markets)
+        self.mass = widened(self.mass, markets)
+
+    def jump(self) -> None:
+        self.seen.jump()
+        self.due.jump()
+
+    def now(
+        self, end: int, size: int, market: Ints, own_seen: Floats, own_due: Floats, own_day: Ints, spread: Floats,
+        market_due: Callable[[int, int], Floats],
+    ) -> tuple[Floats, Floats]:  # fmt: skip
+        """The lift of each entity's peers, itself left out, and its relative variance.
+
+        `own_day` is the entity's part of `mass`; `spread` the peers' dispersion; `market_due(end, size)` what is
+        usual for all.
+        """
+        days = np.maximum((self.mass[0][market] - own_day) / SCALE, 1e-9)
+        squares = np.maximum((self.mass[1][market] - fixed_square(own_day)) / SCALE, 0.0)
+        shared = spread * np.minimum(squares / (days * days), 1.0)  # variance of the peers' sum beyond Poisson
+        here = np.maximum(market_due(end, size), 1e-9)
+        lift = np.ones(len(market))
+        for longer in self.chain:
+            if longer < size:
+                break
+            all_due = market_due(end, longer)
+            own = own_due * (all_due / here)[market]
+            seen = np.maximum(self.seen.window(end, longer)[market] - own_seen, 0.0)
+            due = np.maximum(all_due[market] - own, 0.0)
+            less = 1.0 + shared * due
+            events = due / less
+            lift = np.clip((seen / less + self.strength * lift) / (events + self.strength), *LIFT_RANGE)
+        return lift, 1.0 / ((events + self.strength) * np.minimum(lift, 1.0))
+
+
+def fixed_square(day: Ints) -> Ints:
+    """The square of a fixed-point number, in fixed point."""
+    x = day / SCALE
+    return fixed(np.minimum(x * x, 1e9))
+
+
+class Peers:
+    """What is usual in a cohort (a market's creators of one category), shrunk to its market."""
+
+    FADE = 0.5 ** (1.0 / (24 * 14))  # an hour: a half-life of 14 days
+    EVENTS = 20.0  # events that a cohort must have before its own rate weighs half against its market's
+    START: ClassVar = {"volume": 1.0, "outcome": 0.05, "share": 0.05}  # before anything is known, worth one event
+
+    def __init__(self, people: Population, kind: str) -> None:
+        self.people = people
+        self.start = self.START[kind]
+        self.by_size = kind != "volume"  # a rate is its orders' or trials' mean, a volume its creators'
+        self.sums = np.zeros((2, 0))  # (2, n_cohorts) hits and exposure, faded
+        self.rate = np.zeros(0)  # (n_cohorts,) events per unit of exposure
+
+    def widen(self, cohorts: int) -> None:
+        self.sums = widened(self.sums, cohorts)
+        self.update()
+
+    def learn(self, cohort: Ints, value: Floats, exposure: Floats) -> None:
+        weight = 1.0 / (1.0 + exposure * self.rate[cohort] / self.EVENTS) if self.by_size else np.ones(len(value))
+        n = len(self.rate)
+        sums = np.stack([add_up(cohort, fixed(value * weight), n), add_up(cohort, fixed(exposure * weight), n)])
+        self.sums = self.FADE * self.sums + sums / SCALE
+        self.update()
+
+    def update(self) -> None:
+        """Cohorts shrink to their market, markets to START."""
+        hits, exposure = self.sums
+        market = self.people.cohort_market
+        above = np.zeros((2, len(self.people.markets)))
+        for cohort, m in enumerate(market.tolist()):  # in order: these are sums of floats
+            above[:, m] += self.sums[:, cohort]
+        parent = ((above[0] + 1.0) / (above[1] + 1.0 / self.start))[market]
+        self.rate = (hits + self.EVENTS) / (exposure + self.EVENTS / parent)
+
+
+class Spread:
+    """How much counts vary beyond Poisson and beyond what the expectation's own errors explain.
+
+    Two parts, learned from the windows of all entities, quiet ones included: what there is always, and what a lift
+    adds, since creators share in their market's lift unevenly.
+    """
+
+    PRIOR = (0.2, 0.16)  # before anything is known: always; and of the own lift per squared log of the market's
+    PRIOR_WEIGHT = 5.0  # worth so many large counts
+    SHARD_WEIGHT = 50.0  # large counts after which a market's own figure weighs half against all markets' in the shard
+    FADE = 0.5 ** (1.0 / (24 * 7))  # an hour: a half-life of 7 days
+    SURPRISE_MAX = 25.0  # a residual counts for at most 5 standard deviations: attacks are not noise
+
+    def __init__(self, windows: int) -> None:
+        self.sums = np.zeros((4, windows, 0))  # (4, n_windows, n_markets) both parts: sum and weight, faded
+
+    def widen(self, markets: int) -> None:
+        self.sums = widened(self.sums, markets)
+
+    def always(self, window: int, market: Ints) -> Floats:
+        return self._shrunk(0, window)[market]
+
+    def uneven(self, window: int, market: Ints, lift: Floats) -> Floats:
+        log = np.log(lift)
+        uneven: Floats = self._shrunk(1, window)[market] * log * log
+        return uneven
+
+    def _shrunk(self, part: int, window: int) -> Floats:
+        """Of each market, shrunk to the shard's, and that to the prior: counts have long tails, samples are few."""
+        total, weight = self.sums[2 * part, window], self.sums[2 * part + 1, window]
+        n = self.PRIOR_WEIGHT
+        shard = (in_order(total[:, None]) + self.PRIOR[part] * n) / (in_order(weight[:, None]) + n)
+        shrunk: Floats = np.maximum((total + shard * self.SHARD_WEIGHT) / (weight + self.SHARD_WEIGHT), 0.0)
+        return shrunk
+
+    def learn(
+        self, window: int, hop: int, market: Ints, value: Floats, mean: Floats, doubt: Floats, lift: Floats
+    ) -> None:
+        """`doubt` is the relative variance of the mean itself."""
+        always, uneven = self.always(window, market), self.uneven(window, market, lift)
+        square = mean * mean
+        variance = mean + (always + uneven + doubt) * square
+        residual = np.minimum((value - mean) * (value - mean), self.SURPRISE_MAX * (1.0 + variance))
+        scale = (1.0 + mean) * (1.0 + mean)
+        beyond, weight = (residual - mean - doubt * square) / scale, square / scale
+        log = np.log(lift)
+        log = log * log
+        n = self.sums.shape[2]
+        parts = (beyond - uneven * weight, weight, (beyond - always * weight) * log, weight * log * log)
+        sums = np.stack([add_up(market, fixed(part), n) for part in parts])
+        self.sums[:, window] = self.FADE ** max(hop // HOUR, 1) * self.sums[:, window] + sums / SCALE
