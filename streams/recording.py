@@ -145,6 +145,8 @@ class Recording:
             raise RecordingError(f"{path}: can't be read: {error.strerror}") from None
         if path.is_dir():
             raise NoRecordingError(f"{path}: is a folder; expected a file of events, one JSON object a line")
+        if not path.is_file():
+            raise NoRecordingError(f"{path}: is a pipe or a device; expected a file, since it is read more than once")
         self._recognise()
 
     def _recognise(self) -> None:

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,12 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused_at_once(tmp_path: Pat
         Recording(tmp_path / "nope.jsonl")
     with pytest.raises(NoRecordingError, match="is a folder"):
         Recording(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_read_half(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NoRecordingError, match="is a pipe"):
+        Recording(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n  \n", gzip.compress(b"")])

@@ -1,0 +1,316 @@
+"""The command line: every error is one clear line and an exit code, the help has examples, and files come out whole."""
+
+import csv
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from config.catalogue import SHIPPED
+from streams.cli import main
+
+COMMANDS = ("run", "check", "topics", "simulate", "record", "replay", "demo")
+NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line on standard error."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("ripcurrent: error: ")
+        return lines[0].removeprefix("ripcurrent: error: ")
+
+
+@pytest.fixture
+def ripcurrent(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Run a command in this process."""
+    for name in [name for name in os.environ if name.startswith("RIPCURRENT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def run(*arguments: str | Path) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        assert "Traceback" not in err
+        return Done(ended.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with events.jsonl and labels.csv: four days of thirty creators."""
+    folder = tmp_path_factory.mktemp("simulated")
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "--seed", "5", "--days", "4", "--creators", "30", "--out", str(folder / "events.jsonl"),
+              "--labels", str(folder / "labels.csv")])  # fmt: skip
+    assert ended.value.code == 0
+    return folder
+
+
+# ---- help --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_shows_examples(ripcurrent, command: str) -> None:
+    done = ripcurrent(command, "--help")
+    assert done.code == 0
+    assert f"ripcurrent {command}" in done.out.split("Examples")[1]
+    assert done.err == ""
+
+
+def test_the_help_names_every_command(ripcurrent) -> None:
+    done = ripcurrent("--help")
+    assert done.code == 0
+    assert all(command in done.out for command in COMMANDS)
+
+
+def test_the_help_of_replay_says_when_the_end_of_the_file_ends_the_input(ripcurrent) -> None:
+    assert "By default it does" in " ".join(ripcurrent("replay", "-h").out.split())
+
+
+def test_no_command_at_all_shows_the_help_and_is_wrong_usage(ripcurrent) -> None:
+    done = ripcurrent()
+    assert done.code == 2
+    assert "Usage: ripcurrent" in done.out + done.err
+
+
+# ---- wrong usage: 2 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("rnu",), "No such command 'rnu'"),
+        (("replay",), "see: ripcurrent replay --help"),
+        (("check", "--nope"), "--nope"),
+        (("replay", "nope.jsonl", "--out", "out"), "nope.jsonl: there is no such file"),
+        (("replay", ".", "--out", "out"), "is a folder"),
+        (("replay", "events.jsonl", "--out", "events.jsonl"), "expected a folder"),
+        (("replay", "events.jsonl", "--out", "out", "--partitions", "0"), "--partitions"),
+        (("replay", "events.jsonl", "--out", "out", "--labels", "nope.csv"), "nope.csv: there is no such file"),
+        (("replay", "events.jsonl", "--out", "out", "--labels", "events.jsonl"), "expected the columns"),
+        (("replay", "events.jsonl", "--out", "out", "--labels", "bad.csv"), "bad.csv: is no file of labels"),
+        (("replay", "events.jsonl", "--out", "out", "--config", "nope"), "--config is 'nope'"),
+        (("simulate",), "either --out FILE or --topic"),
+        (("simulate", "--out", "a", "--topic"), "either --out FILE or --topic"),
+        (("simulate", "--out", "a", "--speed", "5"), "--speed is for --topic"),
+        (("simulate", "--topic", "--speed", "0"), "over 0"),
+        (("simulate", "--out", "."), "is a folder"),
+        (("simulate", "--out", "no/such/folder/a.jsonl"), "there is no folder"),
+        (("simulate", "--out", "a", "--days", "0"), "--days"),
+        (("record", "--out", "no/such/folder/a.jsonl"), "there is no folder"),
+        (("run", "--http-port", "http"), "--http-port is 'http'; expected a whole number"),
+        (("run", "--bootstrap-servers", "kafka"), "expected host:port"),
+        (("topics", "--replication", "0"), "--replication"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "events.jsonl").write_text('{"event_id":"e"}\n')
+    (tmp_path / "bad.csv").write_text("creator_id,market,kind,start_ms,end_ms\nc_1,TH,refund_surge,soon,5\n")
+    done = ripcurrent(*arguments)
+    assert done.code == 2
+    assert said in done.error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "events.jsonl"]
+
+
+def test_a_variable_that_is_wrong_is_named(ripcurrent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIPCURRENT_TICK_SECONDS", "soon")
+    done = ripcurrent("check")
+    assert done.code == 2
+    assert done.error.startswith("RIPCURRENT_TICK_SECONDS is 'soon'; expected a number of seconds")
+
+
+# ---- failures: 1 -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (gzip.compress(os.urandom(4_000))[:2_000], "broken gzip"),
+        (b'{"recording":{"version":1}}\nnot json\n', "line 2: is no line of a recording"),
+    ],
+)
+def test_a_broken_file_is_one_line_and_exit_code_1(ripcurrent, tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "events").write_bytes(content)
+    done = ripcurrent("replay", tmp_path / "events", "--out", tmp_path / "out")
+    assert done.code == 1
+    assert said in done.error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("topics",), ("record", "--out", "r.jsonl"), ("simulate", "--topic", "--days", "1")]
+)
+def test_without_kafka_it_is_one_line_and_exit_code_1(
+    ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = ripcurrent(*arguments, *NOWHERE)
+    assert done.code == 1
+    assert done.error == "No Kafka answers at 127.0.0.1:1: is it running, is the address right?"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(ripcurrent, simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    from streams import replay
+
+    def full(alert: object) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(replay, "encode_alert", full)
+    done = ripcurrent("replay", simulated / "events.jsonl", "--out", tmp_path / "out")
+    assert done.code == 1
+    assert "No space left on device" in done.error
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_debug_shows_the_traceback_wherever_it_stands() -> None:
+    for arguments in (["--debug", "topics", *NOWHERE], ["topics", *NOWHERE, "--debug"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "streams.cli", *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+
+
+# ---- check -------------------------------------------------------------------------------------------------
+
+
+def test_check_prints_the_catalogue(ripcurrent) -> None:
+    done = ripcurrent("check")
+    assert done.code == 0
+    for path in (SHIPPED / "signals").glob("*.yaml"):
+        assert path.stem in done.out
+    for said in ("lifecycle", "question", "windows", "thresholds", "24h by 1h", "critical"):
+        assert said in done.out
+    assert done.err == ""
+
+
+def test_check_prints_a_line_for_each_problem_and_exits_2(ripcurrent, tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    signal_file = folder / "signals" / "refund_rate.yaml"
+    signal_file.write_text(signal_file.read_text().replace("hysteresis", "hysteresys"))
+    (folder / "signals" / "order_spike.yaml").write_text("- 1\n- : :\n")
+    (folder / "markets" / "default.yaml").unlink()
+    done = ripcurrent("check", "--config", folder)
+    assert done.code == 2
+    lines = done.err.splitlines()
+    assert all(line.startswith("ripcurrent: error: ") for line in lines)
+    assert any("refund_rate.yaml" in line and "hysteresys" in line for line in lines)
+    assert any("order_spike.yaml" in line for line in lines)
+    assert any("default.yaml" in line for line in lines)
+
+
+@pytest.mark.parametrize("command", [("run",), ("replay", "events.jsonl", "--out", "out")])
+def test_nothing_runs_on_a_broken_configuration(
+    ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "events.jsonl").write_text('{"event_id":"e"}\n')
+    (tmp_path / "empty").mkdir()
+    done = ripcurrent(*command, "--config", "empty")
+    assert done.code == 2
+    assert "expected a folder with signals/" in done.error
+
+
+def test_check_notices_a_mistyped_variable(ripcurrent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIPCURRENT_HTTPPORT", "9000")
+    done = ripcurrent("check")
+    assert done.code == 0
+    assert "RIPCURRENT_HTTPPORT is set but means nothing" in done.err
+
+
+# ---- simulate and replay -----------------------------------------------------------------------------------
+
+
+def test_simulate_gives_the_same_bytes_for_the_same_seed_plain_or_gzip(
+    ripcurrent, simulated: Path, tmp_path: Path
+) -> None:
+    done = ripcurrent("simulate", "--seed", "5", "--days", "4", "--creators", "30", "--out", tmp_path / "e.jsonl.gz")
+    assert done.code == 0
+    assert gzip.decompress((tmp_path / "e.jsonl.gz").read_bytes()) == (simulated / "events.jsonl").read_bytes()
+
+
+def test_simulate_plants_nothing_on_a_null_run(ripcurrent, tmp_path: Path) -> None:
+    out, labels = tmp_path / "e.jsonl", tmp_path / "l.csv"
+    done = ripcurrent("simulate", "--null", "--days", "2", "--creators", "20", "--out", out, "--labels", labels)
+    assert done.code == 0
+    with labels.open() as file:
+        assert list(csv.reader(file)) == [["creator_id", "market", "kind", "start_ms", "end_ms"]]
+    assert len(out.read_bytes().splitlines()) > 100
+
+
+def test_replay_writes_alerts_and_dead_letters_and_prints_the_scorecard(
+    ripcurrent, simulated: Path, tmp_path: Path
+) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_bytes((simulated / "events.jsonl").read_bytes() + b"not json\n")
+    out = tmp_path / "deep" / "out"
+    done = ripcurrent("replay", events, "--out", out, "--partitions", "2", "--labels", simulated / "labels.csv")
+    assert done.code == 0
+    alerts = [json.loads(line) for line in (out / "alerts.jsonl").read_bytes().splitlines()]
+    assert f"{len({a['alert_id'] for a in alerts})} alerts ({len(alerts)} revisions)" in done.out
+    assert "1 bad records (invalid_json 1)" in done.out
+    (letter,) = (json.loads(line) for line in (out / "dead_letters.jsonl").read_bytes().splitlines())
+    assert letter["value"] == "not json"
+    for said in ("planted", "caught", "median delay", "account_takeover", "false alerts per 1,000 creator-days"):
+        assert said in done.out
+
+
+def test_a_label_of_a_kind_that_no_signal_speaks_for_is_noticed(ripcurrent, simulated: Path, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("creator_id,market,kind,start_ms,end_ms\nc_1,TH,moon_phase,1,5\n")
+    (tmp_path / "e.jsonl").write_bytes(b"\n".join((simulated / "events.jsonl").read_bytes().splitlines()[:500]))
+    done = ripcurrent("replay", tmp_path / "e.jsonl", "--out", tmp_path / "out", "--labels", tmp_path / "l.csv")
+    assert done.code == 0
+    assert "no signal speaks for moon_phase" in done.err
+
+
+def test_ctrl_c_leaves_no_half_written_result(simulated: Path, tmp_path: Path) -> None:
+    """In a process of its own, stopped while it reads."""
+    events, out = tmp_path / "events.jsonl", tmp_path / "out"
+    events.write_bytes((simulated / "events.jsonl").read_bytes() * 60)  # for half a minute
+    command = [sys.executable, "-m", "streams.cli", "replay", str(events), "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(2.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.strip() == "ripcurrent: stopped"
+    assert not out.exists()
+
+
+def test_the_installed_command_and_the_module_are_the_same() -> None:
+    command = Path(sys.executable).parent / "ripcurrent"
+    both = [[str(command)], [sys.executable, "-m", "streams.cli"]]
+    said = [subprocess.run([*one, "--help"], capture_output=True, text=True, check=True).stdout for one in both]
+    assert said[0] == said[1]
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback() -> None:
+    shell = f"{sys.executable} -m streams.cli check | true"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
