@@ -436,6 +436,8 @@ def main(arguments: list[str] | None = None) -> None:
         logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it logs comes to us as an error, too
     try:
         code = app(given, prog_name="ripcurrent", standalone_mode=False)
+        if code == STOPPED:  # what typer makes of Ctrl-C
+            _say("stopped")
     except BaseException as error:
         if debug and not isinstance(error, SystemExit | typer.Exit):
             raise
@@ -446,13 +448,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _explained(error: BaseException) -> int:
     """Say what went wrong; the exit code."""
     match error:
+        case KeyboardInterrupt() | typer.Abort():
+            _say("stopped")
+            return STOPPED
         case SystemExit():
             return error.code if isinstance(error.code, int) else FAILED
         case typer.Exit():
             return error.exit_code
-        case KeyboardInterrupt() | typer.Abort():
-            _say("stopped")
-            return STOPPED
         case typer.TyperException():
             text, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
             if text:  # else it has shown the help
