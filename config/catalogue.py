@@ -1,4 +1,4 @@
-"""Loads the catalogue from a folder: engine.yaml, signals/*.yaml, markets/*.yaml. Refuses it with every error at once."""
+"""Loads the catalogue from a folder (engine.yaml, signals/, markets/), or refuses it with every error at once."""
 
 from hashlib import blake2b
 from pathlib import Path
@@ -26,7 +26,7 @@ def load(folder: Path = SHIPPED) -> Catalogue:
     """The configuration of a folder, checked as a whole."""
     problems: list[str] = []
     if not (folder / "signals").is_dir():
-        raise CatalogueError([f"{folder}: expected a folder with signals/, markets/ and engine.yaml; is the path right?"])
+        raise CatalogueError([f"{folder}: expected a folder with signals/, markets/ and engine.yaml; right path?"])
     engine = _read(folder / "engine.yaml", EngineSettings, problems)
     signals = {p.stem: _read(p, Signal, problems) for p in sorted((folder / "signals").glob("*.yaml"))}
     markets = {p.stem: _read(p, Market, problems) for p in sorted((folder / "markets").glob("*.yaml"))}

@@ -32,7 +32,7 @@ class Spec(Struct, frozen=True, forbid_unknown_fields=True):
     """Base of all that is written in YAML: frozen, and a mistyped key is an error."""
 
 
-class Measure(Spec, kw_only=True):
+class Measure(Spec, frozen=True, kw_only=True):
     """Which events count (of one of these types, with these attributes) and what a sentence calls them."""
 
     one: Annotated[str, Meta(min_length=3, max_length=60)]  # "refund"
@@ -41,7 +41,7 @@ class Measure(Spec, kw_only=True):
     where: dict[str, str | int | bool | list[str | int | bool]] = {}
 
 
-class Severity(Spec, kw_only=True):
+class Severity(Spec, frozen=True, kw_only=True):
     """Scores, in the detector's unit, from which an alert has this severity; None: never."""
 
     info: float | None = None
@@ -49,7 +49,7 @@ class Severity(Spec, kw_only=True):
     critical: float | None = None
 
 
-class Test(Spec, tag_field="kind", kw_only=True):
+class Test(Spec, tag_field="kind", frozen=True, kw_only=True):
     """What every test has."""
 
     windows: Annotated[list[Windows], Meta(min_length=1, max_length=8)]
@@ -58,14 +58,14 @@ class Test(Spec, tag_field="kind", kw_only=True):
     effect: Annotated[float, Meta(ge=1)] = 2.0  # observed over expected, below which nobody would care
 
 
-class Volume(Test, tag="volume", kw_only=True):
+class Volume(Test, tag="volume", frozen=True, kw_only=True):
     """A count against the creator's own level x the market's week x what its peers do right now."""
 
     measure: Name
     detector: NegativeBinomialTail = NegativeBinomialTail()
 
 
-class Outcome(Test, tag="outcome", kw_only=True):
+class Outcome(Test, tag="outcome", frozen=True, kw_only=True):
     """A count against the earlier events that could have caused it, each weighted by the market's delay curve."""
 
     measure: Name
@@ -74,7 +74,7 @@ class Outcome(Test, tag="outcome", kw_only=True):
     detector: NegativeBinomialTail = NegativeBinomialTail()
 
 
-class Share(Test, tag="share", kw_only=True):
+class Share(Test, tag="share", frozen=True, kw_only=True):
     """A count that is part of another count."""
 
     measure: Name
@@ -83,14 +83,14 @@ class Share(Test, tag="share", kw_only=True):
     detector: BetaBinomialTail = BetaBinomialTail()
 
 
-class Repeat(Test, tag="repeat", kw_only=True):
+class Repeat(Test, tag="repeat", frozen=True, kw_only=True):
     """How often the same value of an attribute came back within the window: a policy's rule, not a statistic."""
 
     measure: Name
     by: str
 
 
-class Step(Spec, kw_only=True):
+class Step(Spec, frozen=True, kw_only=True):
     """One step of a pattern; `within` is counted from the step before (the first: from its own first event)."""
 
     name: Name
@@ -102,13 +102,13 @@ class Step(Spec, kw_only=True):
     novel: list[str] = []  # at least one of these attributes has a value that this creator never had
 
 
-class Sequence(Test, tag="sequence", kw_only=True):
+class Sequence(Test, tag="sequence", frozen=True, kw_only=True):
     """Events in this order, each soon after the one before."""
 
     steps: Annotated[list[Step], Meta(min_length=2, max_length=8)]
 
 
-class Signal(Spec, kw_only=True):
+class Signal(Spec, frozen=True, kw_only=True):
     """One file of config/signals/: a question, and how its answer becomes an alert."""
 
     title: Annotated[str, Meta(min_length=3, max_length=80)]
@@ -128,21 +128,21 @@ class Signal(Spec, kw_only=True):
     labels: dict[str, str] = {}
 
 
-class Delay(Spec, kw_only=True):
+class Delay(Spec, frozen=True, kw_only=True):
     """How long after its order an outcome comes: a gamma distribution."""
 
     mean: Duration
     shape: Annotated[float, Meta(gt=0, le=20)] = 2.0
 
 
-class Market(Spec, kw_only=True):
+class Market(Spec, frozen=True, kw_only=True):
     """One file of config/markets/; `default.yaml` is for every market without its own."""
 
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     delays: dict[str, Delay] = {}  # by event type
 
 
-class Limits(Spec, kw_only=True):
+class Limits(Spec, frozen=True, kw_only=True):
     """Each limit is a metric when it is hit, and part of the configuration's hash."""
 
     entities: Annotated[int, Meta(ge=1)] = 1_000_000  # (creator, market) pairs of a shard
@@ -152,7 +152,7 @@ class Limits(Spec, kw_only=True):
     dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5  # judged after 1,000 records
 
 
-class EngineSettings(Spec, kw_only=True):
+class EngineSettings(Spec, frozen=True, kw_only=True):
     """config/engine.yaml: time, limits and memory of a shard."""
 
     pane: Duration = "15m"  # the shortest hop
@@ -164,7 +164,7 @@ class EngineSettings(Spec, kw_only=True):
     limits: Limits = Limits()
 
 
-class Catalogue(Spec, kw_only=True):
+class Catalogue(Spec, frozen=True, kw_only=True):
     """The whole configuration, checked; `version` is the hash of it."""
 
     version: str

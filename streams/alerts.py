@@ -121,9 +121,8 @@ class AlertWriter:
             args |= {"count": count, "of": len(steps), "steps": said, "title": signal.title.lower()}
             kind, unit, code = "ordered_pattern", "steps", "pattern_seen"
         clears = float(mark - 1) if count >= mark else None
-        return Facts(
-            unit, float(count), 0.0, 0.0, float(mark - 1), clears, None, None, kind, float(count), None, None, code, args
-        )
+        seen, usual = float(count), float(mark - 1)
+        return Facts(unit, seen, 0.0, 0.0, usual, clears, None, None, kind, seen, None, None, code, args)
 
     def _rate_facts(
         self, watch: RateWatch, index: int, window: int, slot: int, end: int, args: dict[str, Any]

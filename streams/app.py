@@ -21,7 +21,7 @@ from config.settings import Settings
 from streams import state
 from streams.columns import DeadLetter
 from streams.engine import Engine, Output
-from streams.errors import CheckpointError, DeadLetterLimit
+from streams.errors import CheckpointError, DeadLetterLimitError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
 from streams.shard import Shard
@@ -131,7 +131,7 @@ class Worker:
         self.records, self.bad = self.records + records, self.bad + len(dead)
         limit = self.catalogue.engine.limits.dead_letter_ratio
         if self.records >= JUDGED_AFTER and self.bad > limit * self.records:
-            raise DeadLetterLimit(
+            raise DeadLetterLimitError(
                 f"{self.bad} of {self.records} records are dead letters, over the limit of {limit:.0%} "
                 f"(engine.yaml, limits.dead_letter_ratio); the newest: {dead[-1].error if dead else 'before'}"
             )

@@ -275,7 +275,7 @@ class Engine:
         """Read one window of a signal for the entities whose newest pane moved or who have an open episode."""
         watches = [self.plan.watches[probe.signal][test] for test in probe.tests]
         open_slots = [slot for signal, slot in self.episodes if signal == probe.signal]
-        moved = [watch.due(end) if not isinstance(watch, RateWatch) else watch.moved(end, probe.hop) for watch in watches]
+        moved = [w.moved(end, probe.hop) if isinstance(w, RateWatch) else w.due(end) for w in watches]
         slots = np.unique(np.concatenate([*moved, np.array(open_slots, dtype=np.int64)]))
         signal = self.plan.signals[probe.signal]
         if not len(slots):

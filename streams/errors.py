@@ -5,7 +5,7 @@ RipcurrentError
 ├── ConfigError        the catalogue or a setting is wrong: where, what was expected, what to do
 ├── RecordError        one record breaks the contract: it becomes a dead letter
 ├── CheckpointError    a checkpoint can't be used: which, and why
-└── DeadLetterLimit    too many records are bad: the deployment is broken, not the data
+└── DeadLetterLimitError too many records are bad: the deployment is broken, not the data
 ```
 """
 
@@ -32,5 +32,5 @@ class CheckpointError(RipcurrentError):
     """A checkpoint that can't be restored."""
 
 
-class DeadLetterLimit(RipcurrentError):
+class DeadLetterLimitError(RipcurrentError):
     """The share of bad records is over its limit."""

@@ -54,7 +54,7 @@ def alert_id(signal: str, kind: str, entity: str, market: str, opened_at: int) -
     """128 bits of BLAKE2b over what makes an alert (version 1).
 
     >>> alert_id("refund_rate", "creator", "c_1", "TH", 0)
-    '2bdaa53be4e18b41c0f1c4e2c2e24e5f'
+    '98aa93ca774577880588bbc42e77e2cd'
     """
     text = "\x1f".join(("1", signal, kind, entity, market, str(opened_at)))
     return blake2b(text.encode(), digest_size=16).hexdigest()
@@ -105,4 +105,4 @@ def _revised(
 
 def _with(episode: Episode, **changes: object) -> Episode:
     kept = {name: getattr(episode, name) for name in Episode.__struct_fields__}
-    return Episode(**{**kept, **changes})  # type: ignore[arg-type]
+    return Episode(**{**kept, **changes})

@@ -66,9 +66,11 @@ def counted(n: float, one: str, many: str) -> str:
 def reason(code: str, args: Args) -> str:
     """The sentence in English.
 
-    >>> reason("outcome_high", {"many": "refunds", "count": 23, "of": 61, "of_one": "order", "of_many": "orders",
-    ...     "window_ms": 86_400_000, "own": 0.06, "peers": 0.05, "category": "beauty", "market": "TH"})
-    "Refunds on 23 of 61 orders (38 %) in the last 24 hours; this creator's usual rate is 6 %, beauty creators in TH 5 %."
+    >>> args = {"count": 23, "many": "refunds", "of": 61, "of_one": "order", "of_many": "orders", "own": 0.06}
+    >>> print(reason("outcome_high", args | {"window_ms": 86_400_000, "peers": 0.05, "category": "beauty",
+    ...     "market": "TH"}).replace("; ", ";\\n"))
+    Refunds on 23 of 61 orders (38 %) in the last 24 hours;
+    this creator's usual rate is 6 %, beauty creators in TH 5 %.
     """
     return _SENTENCES[code](args)
 
@@ -109,12 +111,14 @@ def _volume(a: Args) -> str:
 
 def _repeat(a: Args) -> str:
     kind = f" of the same kind ({a['value']})" if a.get("value") else " of the same kind"
-    return f"{counted(float(a['count']), str(a['one']), str(a['many']))}{kind} {_window(a)}; the policy's limit is {a['limit']}."
+    count = counted(float(a["count"]), str(a["one"]), str(a["many"]))
+    return f"{count}{kind} {_window(a)}; the policy's limit is {a['limit']}."
 
 
 def _sequence(a: Args) -> str:
     steps = str(a["steps"])
-    return f"{steps[0].upper()}{steps[1:]} {_window(a)}: {a['count']} of the {a['of']} steps of this pattern ({a['title']})."
+    seen = f"{a['count']} of the {a['of']} steps of this pattern ({a['title']})"
+    return f"{steps[0].upper()}{steps[1:]} {_window(a)}: {seen}."
 
 
 _SENTENCES = {

@@ -58,15 +58,15 @@ def rows(kind: str, unit: Ints, at: Ints, *, actor: Column = -1, ref: Column = -
     whole = (TYPES.index(kind), unit, at, actor, ref, a, b, c)
     columns = [np.broadcast_to(np.asarray(x, dtype=np.int64), np.shape(at)) for x in whole]
     money = np.broadcast_to(np.asarray(amount, dtype=np.float64), np.shape(at))
-    return Rows(*columns[:5], money, *columns[5:])
+    return Rows._make([*columns[:5], money, *columns[5:]])
 
 
 def joined(parts: list[Rows]) -> Rows:
-    return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Rows._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
 def chosen(r: Rows, mask: Flags | Ints) -> Rows:
-    return Rows(*(column[mask] for column in r))
+    return Rows._make(column[mask] for column in r)
 
 
 class Orders(NamedTuple):
@@ -106,7 +106,7 @@ def people(market: Ints, rng: np.random.Generator) -> Ints:
 def prices(pop: Population, unit: Ints, rng: np.random.Generator) -> Floats:
     units = np.array([c[1] for c in CATEGORIES])[pop.category[unit]]
     worth = np.array([law.price for law in pop.laws])
-    return units * worth[pop.market[unit]] * rng.lognormal(0.0, 0.55, len(unit))
+    return np.asarray(units * worth[pop.market[unit]] * rng.lognormal(0.0, 0.55, len(unit)))
 
 
 def make_orders(spec: Simulation, pop: Population, act: Activity, rng: np.random.Generator) -> Orders:
@@ -215,7 +215,7 @@ def moments(spec: Simulation, pop: Population, unit: Ints, rng: np.random.Genera
     cumulated = np.cumsum(day / day.sum(axis=1, keepdims=True), axis=1)[pop.market[unit]]
     hour = np.minimum((rng.random(len(unit))[:, None] > cumulated).sum(axis=1), 23)
     local = (rng.integers(0, spec.days + 1, len(unit)) * 24 + hour) * HOUR + rng.integers(0, HOUR, len(unit))
-    return spec.start_ms + local - pop.offset_ms[unit]
+    return np.asarray(spec.start_ms + local - pop.offset_ms[unit])
 
 
 def drawn(rate: Floats | float, unit: Ints, spec: Simulation, rng: np.random.Generator) -> Ints:

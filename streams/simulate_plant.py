@@ -13,7 +13,6 @@ import numpy as np
 from streams.scorecard import Label
 from streams.simulate_events import (
     COMPLAINTS,
-    COUNTRIES,
     POINTS,
     VIOLATIONS,
     Fate,
@@ -31,7 +30,7 @@ from streams.simulate_events import (
     refunds_of,
     rows,
 )
-from streams.simulate_market import DAY, HOUR, MINUTE, Activity, Floats, Ints, Population, Simulation
+from streams.simulate_market import COUNTRIES, DAY, HOUR, MINUTE, Activity, Floats, Ints, Population, Simulation
 
 FIRST_DAY = 8  # nothing is planted before
 APART_MS = 5 * DAY  # between two episodes of a creator
@@ -92,7 +91,7 @@ def between(world: World, unit: int, low: int, high: int) -> Ints:
     """The unit's orders paid in [low, high) that were not cancelled."""
     first, last = np.searchsorted(world.orders.unit, [unit, unit + 1])
     at = world.orders.at[first:last]
-    return first + np.flatnonzero((at >= low) & (at < high) & ~world.fate.cancelled[first:last])
+    return np.asarray(first + np.flatnonzero((at >= low) & (at < high) & ~world.fate.cancelled[first:last]))
 
 
 def refund_surge(world: World, slot: Slot, rng: np.random.Generator) -> Planted | None:

@@ -95,7 +95,8 @@ def kinds_table(runs: list[Run]) -> dict[str, dict[str, object]]:
         n_caught, recall = sum(e.caught for e in episodes), episode_recall(episodes)
         found_in = {name: [e.caught for e, b in mine if b == name] for _, name in BANDS}
         said = "  ".join(f"{name} {sum(caught)}/{len(caught)}" for name, caught in found_in.items())
-        print(f"{kind:<18}{f'{n_caught}/{len(mine)}':>9}{recall:>8.0%}{hours if hours is not None else '-':>10}   {said}")
+        delay = "-" if hours is None else hours
+        print(f"{kind:<18}{f'{n_caught}/{len(mine)}':>9}{recall:>8.0%}{delay:>10}   {said}")
         out[kind] = {"planted": len(mine), "caught": n_caught, "recall": round(recall, 4), "median_delay_hours": hours}
     return out
 
