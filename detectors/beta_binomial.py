@@ -61,11 +61,13 @@ class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         k, n = _whole(x)
         alpha, beta = self._posterior(rested, x)
         p = _tail(k, n, alpha, beta)
-        learned = self._fold(rested, k, n)
-        learn = seen & x.learn & (n > 0)
-        kept = _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True)))
         mean = n * (alpha / (alpha + beta))
-        return kept, Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
+        score = Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
+        learn = seen & x.learn & (n > 0)
+        if not learn.any():
+            return rested, score
+        learned = self._fold(rested, k, n)
+        return _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True))), score
 
     def tail(self, state: _State, x: Observation) -> Floats:
         """P(K >= value), computed also where `step` reports 1."""

@@ -67,10 +67,12 @@ class NegativeBinomialTail(
         rested = self._rest(state, x)
         mean, phi = self._predict(rested, x.expected, x.dispersion)
         p = _tail(np.where(seen, x.value, 0.0), mean, phi)
+        score = Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
         learn = seen & x.learn
+        if not learn.any():
+            return rested, score
         learned = self._fold(rested, x.dispersion, x.value, x.expected)
-        kept = _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True)))
-        return kept, Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
+        return _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True))), score
 
     def tail(self, state: _State, x: Observation) -> Floats:
         """P(X >= value), exact also where `step` reports 1."""
