@@ -55,7 +55,8 @@ def run_demo(console: Console, *, keep: bool = False, creators: int = 350, seed:
         stack.enter_context(_ended_by(signal.SIGTERM))
         say = console.print
         say("[bold]Ripcurrent demo[/bold]: three weeks of a simulated market, as fast as they can be worked through")
-        broker = stack.enter_context(_broker())
+        with console.status("Kafka is starting (the first time it is fetched)"):
+            broker = stack.enter_context(_broker())
         bootstrap = broker.bootstrap_servers
         # On a Kafka that others use, under names of our own.
         prefix = f"demo-{uuid.uuid4().hex[:8]}-" if broker.kind == "given" else ""
@@ -67,7 +68,8 @@ def run_demo(console: Console, *, keep: bool = False, creators: int = 350, seed:
         worker = stack.enter_context(_worker(bootstrap, prefix, group))
         say(f"worker started, metrics at {worker.metrics}", highlight=False)
         spec = Simulation(seed=seed, creators=creators)
-        events, labels = simulate(spec)
+        with console.status("the market is being simulated"):
+            events, labels = simulate(spec)
         played = _play(console, worker, events, Place(bootstrap, topics, group))
         good = _judge(console, played, labels, spec)
         say(f"metrics: {worker.metrics}" + ("" if keep else " (with --keep or KEEP=1 they stay)"), highlight=False)
