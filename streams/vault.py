@@ -106,7 +106,8 @@ class Vault:
         Returns the bytes written. When this returns, the checkpoint is acknowledged.
         """
         self.sequence += 1
-        before = self.kept[-1] if self.kept else None
+        # Blocks are shared within an epoch only: what a former owner that doesn't know it yet deletes is never ours.
+        before = self.kept[-1] if self.kept and self.kept[-1].epoch == self.epoch else None
         written = await asyncio.to_thread(
             checkpoint.encode, snapshot, self.epoch, self.sequence, ticks_applied, before
         )

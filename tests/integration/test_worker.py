@@ -1,0 +1,152 @@
+"""The worker on Apache Kafka: quiet partitions, broken deployments, its own port."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from streams.records import decode_alert
+from streams.topics import Topics, create
+from tests.integration.workers import COMMAND, WorkerProcess, committed, everything, revisions, wait_until, workers
+
+START = 1_767_571_200_000
+SIGNAL = """
+title: Repeated violation
+question: Has this creator repeated the same violation?
+lifecycle: compliance
+measures:
+  violations: {one: violation, many: violations, events: [violation.confirmed]}
+tests:
+  - {kind: repeat, measure: violations, by: kind, windows: [20s by 5s], minimum: 4, severity: {warning: 4}}
+resolve_after: 10s
+cooldown: 5s
+thresholds_from: "A test's own."
+"""
+
+
+@pytest.fixture
+def fast_catalogue(tmp_path: Path) -> Path:
+    """Panes of five seconds, so that a test needs not wait a quarter of an hour."""
+    folder = tmp_path / "config"
+    (folder / "signals").mkdir(parents=True)
+    (folder / "markets").mkdir()
+    (folder / "engine.yaml").write_text("pane: 5s\nlateness: 1s\n")
+    (folder / "signals" / "repeated.yaml").write_text(SIGNAL)
+    (folder / "markets" / "default.yaml").write_text("currency: USD\n")
+    return folder
+
+
+def event(creator: str, kind: str, at: int, **more: object) -> tuple[bytes, bytes]:
+    fields = {"event_id": f"{creator}-{at}", "type": kind, "creator_id": creator, "occurred_at": at, "market": "TH"}
+    return creator.encode(), json.dumps(fields | more).encode()
+
+
+def environ(kafka: str, name: str, **more: str) -> dict[str, str]:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "RIPCURRENT_TOPIC_PREFIX": f"{name}-",
+        "RIPCURRENT_GROUP": name,
+        "RIPCURRENT_CHECKPOINT_SECONDS": "1",
+        **more,
+    }
+
+
+def send(kafka: str, topic: str, records: list[tuple[bytes | None, bytes]]) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka)
+    for key, value in records:
+        producer.send(topic, key=key, value=value)
+    producer.flush()
+    producer.close()
+
+
+def test_ticks_close_the_windows_of_a_quiet_partition_and_a_replay_follows_them(
+    kafka: str, tmp_path: Path, fast_catalogue: Path
+) -> None:
+    topics = Topics.with_prefix("quiet-")
+    create(kafka, topics.specs(1, 1))
+    crowd = [event(f"c{i}", "order.paid", START + i) for i in range(5)]
+    burst = [event("bad", "violation.confirmed", START + 8_000 + i, attrs={"kind": "spam"}) for i in range(4)]
+    settings = environ(kafka, "quiet", RIPCURRENT_CONFIG=str(fast_catalogue), RIPCURRENT_TICK_SECONDS="1")
+    with workers() as running:
+        running.append(WorkerProcess(tmp_path / "worker.log", **settings))
+        send(kafka, topics.source, crowd + burst)
+        wait_until("ticks open and resolve the alert", lambda: len(everything(kafka, topics.alerts)) == 2, 90, running)
+        running[0].kill()  # and whoever comes after it obeys the recorded ticks, and goes on
+        running.append(WorkerProcess(tmp_path / "worker-2.log", **settings))
+        wait_until("the new owner is ready", lambda: '"ready":true' in running[1].get("/readyz"), 60, running[1:])
+        send(kafka, topics.source, [event("bad", "violation.confirmed", START + 40_000, attrs={"kind": "spam"})])
+        wait_until("it goes on", lambda: committed(kafka, "quiet", topics.source) == {0: 10}, 60, running[1:])
+        assert running[1].stop() == 0
+    options = ["--bootstrap-servers", kafka, "--topic-prefix", "quiet-"]
+    subprocess.run([COMMAND, "record", "--out", tmp_path / "r.jsonl", "--until-end", *options], check=True)
+    subprocess.run(
+        [COMMAND, "replay", tmp_path / "r.jsonl", "--out", tmp_path / "out", "--config", fast_catalogue], check=True
+    )
+    live = revisions(record.value for record in everything(kafka, topics.alerts))
+    assert live == revisions((tmp_path / "out" / "alerts.jsonl").read_bytes().splitlines())
+    assert sorted(decode_alert(value).status for value in live) == ["opened", "resolved"]
+
+
+def test_mostly_bad_records_stop_the_worker_loudly_and_each_is_a_dead_letter(kafka: str, tmp_path: Path) -> None:
+    topics = Topics.with_prefix("broken-")
+    create(kafka, topics.specs(1, 1))
+    good = [event(f"c{i % 7}", "order.paid", START + i) for i in range(400)]
+    send(kafka, topics.source, good + [(b"x", b'{"schema":2}')] * 900)
+    with workers() as running:
+        running.append(WorkerProcess(tmp_path / "worker.log", **environ(kafka, "broken")))
+        assert running[0].wait(90) != 0
+    log = (tmp_path / "worker.log").read_text()
+    assert "900 of 1300 records are dead letters, over the limit of 50%" in log
+    assert len(everything(kafka, topics.dlq)) >= 900
+    assert committed(kafka, "broken", topics.source) == {}
+
+
+def test_the_port_says_ready_healthy_and_counts_and_names_nobody(kafka: str, tmp_path: Path) -> None:
+    topics = Topics.with_prefix("port-")
+    create(kafka, topics.specs(2, 1))
+    sent = [event(f"secret_{i % 9}", "order.paid", START + i * 1_000) for i in range(500)]
+    send(kafka, topics.source, [*sent, *[(b"c", None), event("c", "never.heard.of", START)]])  # type: ignore[list-item]
+    with workers() as running:
+        running.append(WorkerProcess(tmp_path / "worker.log", **environ(kafka, "port")))
+        worker = running[0]
+        wait_until("all is applied", lambda: worker.metric("ripcurrent_records_total") == 502, 60, running)
+        wait_until("it is ready", lambda: '"ready":true' in worker.get("/readyz"), 30, running)
+        assert '"healthy":true' in worker.get("/healthz")
+        wait_until("events are counted", lambda: worker.metric("ripcurrent_events_total", type="order.paid") == 500, 10)
+        assert worker.metric("ripcurrent_tombstones_total") == 1
+        assert worker.metric("ripcurrent_unknown_types_total") == 1
+        assert "secret_" not in worker.get("/metrics")
+        assert worker.stop() == 0
+
+
+FAILING = """
+import os
+from config.settings import read_settings
+from streams import app
+from streams.vault import Vault
+
+async def save(*_):
+    raise OSError("no room for checkpoints")
+
+Vault.save = save
+app.run(read_settings(os.environ))
+"""
+
+
+def test_a_checkpoint_that_fails_ends_the_worker_and_commits_nothing(kafka: str, tmp_path: Path) -> None:
+    topics = Topics.with_prefix("failing-")
+    create(kafka, topics.specs(1, 1))
+    send(kafka, topics.source, [event(f"c{i}", "order.paid", START + i) for i in range(50)])
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING],
+        env={**os.environ, **environ(kafka, "failing"), "RIPCURRENT_HTTP_PORT": "0"},
+        capture_output=True,
+        timeout=90,
+    )
+    assert done.returncode != 0
+    assert b"no room for checkpoints" in done.stderr
+    assert committed(kafka, "failing", topics.source) == {}
