@@ -124,6 +124,7 @@ def test_the_port_says_ready_healthy_and_counts_and_names_nobody(kafka: str, tmp
 
 
 FAILING = """
+import logging
 import os
 from config.settings import read_settings
 from streams import app
@@ -133,6 +134,7 @@ async def save(*_):
     raise OSError("no room for checkpoints")
 
 Vault.save = save
+logging.basicConfig(level="INFO")
 app.run(read_settings(os.environ))
 """
 
