@@ -150,6 +150,9 @@ class AlertWriter:
             args |= {"of": of, "of_one": behind.one, "of_many": behind.many}
             args |= {"own": _figures(min(own, 1.0), 4), "peers": _figures(min(rate, 1.0), 4)}
             peers = rate
+            if watch.kind == "outcome" and float(x.exposure[0]) < count:
+                code = "outcome_beyond"
+                args["expected"] = _figures(mean, 4)
         ratio = watch.kind != "volume"
         return Facts(
             unit,

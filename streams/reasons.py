@@ -93,6 +93,15 @@ def _outcome(a: Args) -> str:
     )
 
 
+def _outcome_beyond(a: Args) -> str:
+    """More outcomes than orders were due for one: a share would mislead."""
+    return (
+        f"{counted(float(a['count']), str(a['one']), str(a['many']))} {_window(a)}, where the {a['of_many']} so far "
+        f"would usually bring about {number(float(a['expected']))}; this creator's usual rate is "
+        f"{percent(float(a['own']))}, {_peers(a)} {percent(float(a['peers']))}."
+    )
+
+
 def _share(a: Args) -> str:
     count, of = float(a["count"]), float(a["of"])
     return (
@@ -123,6 +132,7 @@ def _sequence(a: Args) -> str:
 
 _SENTENCES = {
     "outcome_high": _outcome,
+    "outcome_beyond": _outcome_beyond,
     "share_high": _share,
     "volume_high": _volume,
     "repeated": _repeat,
