@@ -55,6 +55,7 @@ class Worker:
         self.shards: dict[int, Shard] = {}
         self.vaults: dict[int, Vault] = {}
         self.locks: dict[int, asyncio.Lock] = {}  # one step of a shard at a time
+        self.saving = asyncio.Lock()  # one checkpoint at a time
         self.saved: dict[int, tuple[int, int]] = {}  # what the newest checkpoint holds: offset, ticks
         self.moved: dict[int, tuple[int, float]] = {}  # event time closed, and when the wall clock saw it move
         self.ends: dict[int, int] = {}  # end of each partition, as last heard
@@ -180,22 +181,24 @@ class Worker:
             await self.checkpoint(partition)
 
     async def checkpoint(self, partition: int) -> None:
-        """Alerts acknowledged, then the checkpoint, then the offset."""
-        lock = self.locks.get(partition)
-        if lock is None:
-            return
-        async with lock:
-            shard, vault = self.shards[partition], self.vaults[partition]
-            holds = (shard.engine.next_offset, shard.ticks_applied)
-            if holds == self.saved[partition] or not shard.restored:
+        """Alerts acknowledged, then the checkpoint, then the offset. The shard goes on once its state is copied."""
+        async with self.saving:
+            if partition not in self.shards:
                 return
-            began = time.perf_counter()
-            await self.sink.flush(partition)
-            snapshot = state.take(shard.engine)
-            written = await vault.save(snapshot, shard.ticks_applied)
-            self.saved[partition] = holds
-            self.source.durable(partition, holds[0])
-            self.metrics.checkpointed(partition, written, time.perf_counter() - began)
+            async with self.locks[partition]:
+                shard, vault = self.shards[partition], self.vaults[partition]
+                holds = (shard.engine.next_offset, shard.ticks_applied)
+                if holds == self.saved[partition] or not shard.restored:
+                    return
+                began = time.perf_counter()
+                snapshot, unacknowledged = state.take(shard.engine), self.sink.take(partition)
+            for sent in unacknowledged:
+                await sent
+            written = await vault.save(snapshot, holds[1])
+            if self.shards.get(partition) is shard:
+                self.saved[partition] = holds
+                self.source.durable(partition, holds[0])
+                self.metrics.checkpointed(partition, written, time.perf_counter() - began)
 
 
 def build(settings: Settings) -> Worker:

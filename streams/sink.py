@@ -44,9 +44,12 @@ class Sink:
 
     async def flush(self, partition: int) -> None:
         """Wait until all of this source partition is acknowledged; a failed send raises, and the worker restarts."""
-        sent, self._sent[partition] = self._sent.get(partition, []), []
-        for one in sent:
+        for one in self.take(partition):
             await one
+
+    def take(self, partition: int) -> list[Awaitable[Any]]:
+        """What is not acknowledged yet, for the caller to wait for; it is no longer remembered here."""
+        return self._sent.pop(partition, [])
 
     def forget(self, partition: int) -> None:
         self._sent.pop(partition, None)
