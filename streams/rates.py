@@ -27,7 +27,7 @@ class Judged(NamedTuple):
     x: Observation
     peer_rate: Floats  # (n,) the cohort's, per unit of exposure
     lift: Floats  # (n,) what the peers do now over what they usually do
-    doubt: Floats  # (n,) relative variance of the lift
+    doubt: Floats  # (n,) relative variance of the lift and of a level learned from few days
 
 
 class RateWatch:
@@ -167,11 +167,19 @@ class RateWatch:
         expected = np.maximum(usual * lift, 1e-9)
         if self.kind == "share":
             expected = np.minimum(expected, SHARE_MAX * exposure)
+        doubt = doubt + self._young(slot, market)
         dispersion = always + self.spread.uneven(window, market, lift) + doubt
         n = len(slot)
         time, gap = np.full(n, end), np.zeros(n, dtype=np.int64)
         x = Observation(value, exposure, expected, dispersion, time, gap, np.zeros(n), learn)
         return Judged(slot, x, rate, lift, doubt)
+
+    def _young(self, slot: Ints, market: Ints) -> Floats | float:
+        """Relative variance of a level learned from few days, beyond what its detector knows: days are restless."""
+        if self.kind == "share":
+            return 0.0
+        young: Floats = self.spread.always(self.day_window, market) / (1.0 + self.level.weight[slot])
+        return young
 
     def score(self, judged: Judged) -> Score:
         return self._step(self.memory(judged.slot), judged.x)[1]
