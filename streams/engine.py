@@ -144,10 +144,11 @@ class Engine:
     def _believe(self, confirmed: np.ndarray) -> None:
         """Others confirm these times: event time moves to the oldest of them, and they count."""
         ours = [entry for entry, yes in zip(self.far, confirmed.tolist(), strict=True) if yes]
-        self.far = [entry for entry, yes in zip(self.far, confirmed.tolist(), strict=True) if not yes]
+        others = [entry for entry, yes in zip(self.far, confirmed.tolist(), strict=True) if not yes]
         pane = self.clock.pane_ms
-        target = (min(time for _, time, _ in ours) - self.clock.lateness_ms) // pane * pane
-        self._move_to(max(target, 0))
+        target = max((min(time for _, time, _ in ours) - self.clock.lateness_ms) // pane * pane, 0)
+        self.far = [(batch, time, max(target, since)) for batch, time, since in others]  # the gap is no waiting time
+        self._move_to(target)
         for batch, time, since in ours:
             if batch.time[0] < self.clock.far:
                 cut = self.clock.advance(batch.time, batch.creator)

@@ -127,24 +127,26 @@ class Watermark:
     def confirmed(self, time: Ints, creator: Ints, alone: Bools) -> Bools:
         """Which of the waiting times (in order of arrival) are confirmed by others near them.
 
-        A span of `ahead_ms` is believed when a quorum of creators are in it, or, for a stream that has hardly more
-        than one, ALONE x quorum events that came with none in between whose time was believed at once (`alone`).
-        The oldest such span is chosen.
+        The oldest span of `ahead_ms` with a quorum of creators in it is believed. A stream of too few creators has
+        none: there the oldest span is, once ALONE x quorum events came with none in between whose time was believed
+        at once (`alone`).
         """
         order = np.argsort(time, kind="stable")
-        times, who, lonely = time[order].tolist(), creator[order].tolist(), alone[order].tolist()
+        times, who = time[order].tolist(), creator[order].tolist()
         inside: Counter[int] = Counter()  # creators of the span
-        many = stop = 0
+        stop = 0
         for first, start in enumerate(times):
             while stop < len(times) and times[stop] < start + self.ahead_ms:
                 inside[who[stop]] += 1
-                many += lonely[stop]
                 stop += 1
-            if len(inside) >= self.quorum or many >= ALONE * self.quorum:
-                span: Bools = (time >= start) & (time < start + self.ahead_ms)
-                return span
+            if len(inside) >= self.quorum:
+                break
             inside[who[first]] -= 1
-            many -= lonely[first]
             if not inside[who[first]]:
                 del inside[who[first]]
-        return np.zeros(len(time), dtype=np.bool_)
+        else:
+            if alone.sum() < ALONE * self.quorum:
+                return np.zeros(len(time), dtype=np.bool_)
+            start = int(time[alone].min())
+        span: Bools = (time >= start) & (time < start + self.ahead_ms)
+        return span

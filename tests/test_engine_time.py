@@ -87,12 +87,25 @@ def test_a_clock_far_in_the_past_changes_nothing() -> None:
 
 
 def test_events_that_wait_are_limited_and_the_oldest_gives_way() -> None:
-    pairs = steady(6)
-    far = [(b"odd", odd("order.paid", IN_2099 - i * 25 * HOUR, i)) for i in range(FAR_MAX + 50)]
-    engine = Engine(eager(), TOPIC, 0)
-    out = engine.feed(numbered(pairs + far))
+    pairs = steady(60, every=2 * MINUTE)[: FAR_MAX + 50]
+    records = with_odd({50 + 2 * i: odd("order.paid", IN_2099 - i * 25 * HOUR, i) for i in range(FAR_MAX)}, pairs)
+    engine = Engine(eager(ahead="30d"), TOPIC, 0)
+    out = engine.feed(records)
     assert len(engine.far) == FAR_MAX
-    assert [letter.record.offset - len(pairs) for letter in out.dead] == list(range(50))
+    more = [(b"odd", odd("order.paid", IN_2099 - DAY * i, i)) for i in range(20)]
+    out = engine.feed(numbered(more, first=len(records)))
+    assert len(engine.far) == FAR_MAX
+    assert [letter.record.offset for letter in out.dead] == [50 + 2 * i for i in range(20)]
+
+
+def test_what_waited_before_a_gap_was_believed_is_not_lost_by_it() -> None:
+    later = START + 10 * DAY
+    lone = event("lone", "order.paid", "c1", later)
+    rest = [event(f"r{i}", "order.paid", f"c{i % 4}", later + 20 * HOUR + i * HOUR) for i in range(24)]
+    engine, result = run(numbered([*steady(10), lone, *rest]), eager(inactive_after="60d"), close=False)
+    assert not result.dead
+    assert not [1 for batch, *_ in engine.far if batch.events[0].event_id == "elone"]
+    assert engine.clock.closed >= later + 30 * HOUR
 
 
 def test_after_a_gap_of_days_the_stream_goes_on_by_itself() -> None:
@@ -110,6 +123,14 @@ def test_after_a_gap_a_stream_of_one_creator_goes_on_too() -> None:
     engine, result = run(numbered(pairs), eager(), close=False)
     assert not result.dead
     assert engine.clock.closed >= START + 10 * DAY - HOUR
+
+
+def test_a_stream_of_two_creators_with_few_events_loses_none() -> None:
+    pairs = [event(i, "order.paid", f"c{i % 2}", START + i * 3 * HOUR) for i in range(400)]
+    engine, result = run(numbered(pairs), eager(inactive_after="60d"), close=False)
+    assert not result.dead
+    assert engine.clock.closed > START + 45 * DAY
+    assert len(engine.far) < 40
 
 
 def test_a_gap_of_years_forgets_everybody_and_costs_little() -> None:
