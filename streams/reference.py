@@ -1,0 +1,246 @@
+"""The reference pages, made from the code so that they can't lie: `python -m streams.reference` writes them anew.
+
+    docs/detectors.md   from the docstrings and fields of detectors/
+    docs/settings.md    from config/settings.py and config/schema.py
+    docs/commands.md    from streams/cli.py
+
+A test fails when one of them is stale. docs/metrics.md is made by streams/metrics.py.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import typer.main
+
+import config.settings
+import detectors
+from config import schema
+from config.catalogue import load
+from config.schema import Catalogue, Repeat, Sequence
+from detectors.limit import Limit
+from detectors.pattern import OrderedPattern
+from streams.cli import app
+
+DOCS = Path(__file__).parent.parent / "docs"
+MADE = "Made by `python -m streams.reference`; a test fails when it is stale.\n"
+_FIELD = re.compile(r"^    (?P<name>\w+): [^#]*?(?:  # (?P<comment>.*))?$")
+SPECS = (
+    schema.EngineSettings, schema.Limits, schema.Market, schema.Delay, schema.Signal, schema.Measure, schema.Severity,
+    schema.Test, schema.Volume, schema.Outcome, schema.Share, schema.Repeat, schema.Sequence, schema.Step,
+)  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """The text of every page, by its name in docs/."""
+    return {"detectors.md": detectors_page(), "settings.md": settings_page(), "commands.md": commands_page()}
+
+
+# ---- detectors ---------------------------------------------------------------------------------------------
+
+
+def detectors_page() -> str:
+    lines = ["# Detectors", "", MADE, "A detector says how strange a value is; it decides nothing. The contract is",
+             "[detectors/base.py](../detectors/base.py).", "", "| detector | question it answers | used by |",
+             "|---|---|---|"]  # fmt: skip
+    users = _users(load())
+    found = [(_tag(spec), spec, module) for module in _modules() for spec in _specs(module)]
+    for tag, _, module in sorted(found, key=lambda one: one[0]):
+        used = ", ".join(f"`{name}`" for name in users.get(tag, ())) or "no shipped signal"
+        lines.append(f"| [`{tag}`](#{tag}) | {_title(module)} | {used} |")
+    lines.append("")
+    for tag, spec, module in sorted(found, key=lambda one: one[0]):
+        lines += [f"## {tag}", "", *_prose(module), *_table(spec)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _modules() -> list[ModuleType]:
+    return [importlib.import_module(f"detectors.{m.name}") for m in pkgutil.iter_modules(detectors.__path__)]
+
+
+def _specs(module: ModuleType) -> list[Any]:
+    """The detectors that a module defines."""
+    own = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
+    return [kind for kind in own if issubclass(kind, msgspec.Struct) and hasattr(kind, "step")]
+
+
+def _tag(spec: Any) -> str:
+    return str(spec.__struct_config__.tag)
+
+
+def _users(catalogue: Catalogue) -> dict[str, list[str]]:
+    """Which signals each detector serves."""
+    users: dict[str, list[str]] = {}
+    for name, signal in sorted(catalogue.signals.items()):
+        for test in signal.tests:
+            rule: dict[type, Any] = {Repeat: Limit, Sequence: OrderedPattern}
+            tag = _tag(rule[type(test)] if type(test) in rule else type(test.detector))  # type: ignore[union-attr]
+            users.setdefault(tag, [])
+            if name not in users[tag]:
+                users[tag].append(name)
+    return users
+
+
+def _title(module: ModuleType) -> str:
+    text = " ".join((module.__doc__ or "").split("\n\n")[0].split())
+    return text.rstrip(".").replace("|", "\\|")
+
+
+def _prose(module: ModuleType) -> Iterator[str]:
+    """The docstring's paragraphs, one for each of its labels; examples as they stand."""
+    for paragraph in (module.__doc__ or "").strip().split("\n\n"):
+        if paragraph.startswith(">>>"):
+            yield from ("```python", paragraph, "```", "")
+            continue
+        for part in re.split(r"\s(?=(?:Sees|Misses|Formula|Score|Units|Cost|Reference): )", paragraph):
+            text = _escaped(" ".join(part.split()))
+            yield from (re.sub(r"^(Sees|Misses|Formula|Score|Units|Cost|Reference):", r"**\1:**", text), "")
+
+
+def _escaped(text: str) -> str:
+    """Stars and underscores of formulas are no emphasis; what stands between backticks is left alone."""
+    parts = text.split("`")
+    return "`".join(part if i % 2 else re.sub(r"([*_<])", r"\\\1", part) for i, part in enumerate(parts))
+
+
+# ---- settings ----------------------------------------------------------------------------------------------
+
+
+def settings_page() -> str:
+    lines = ["# Settings", "", MADE, "## Of a worker", ""]
+    lines += [*(config.settings.__doc__ or "").strip().splitlines(), ""]
+    lines += ["## Of the catalogue", "", *(schema.__doc__ or "").strip().splitlines(), ""]
+    lines += ["An unknown key is an error. `ripcurrent check --config FOLDER` says what is wrong, and where.", ""]
+    for spec in SPECS:
+        lines += [f"### {spec.__name__}", "", inspect.getdoc(spec) or "", ""]
+        if _tag(spec) != "None" and spec is not schema.Test:
+            lines += [f"In a test: `kind: {_tag(spec)}`; beside its own fields it has those of [Test](#test).", ""]
+        lines += _table(spec)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(spec: Any) -> list[str]:
+    """The fields that a spec itself declares."""
+    if not (own := [field for field in msgspec.inspect.type_info(spec).fields if field.name in spec.__annotations__]):  # type: ignore[attr-defined]
+        return []
+    said = _comments(spec)
+    lines = ["| field | default | allowed | meaning |", "|---|---|---|---|"]
+    for field in own:
+        meaning = said.get(field.name, "").replace("|", "\\|")
+        lines.append(f"| `{field.name}` | {_default(field)} | {_allowed(field.type)} | {meaning} |")
+    return [*lines, ""]
+
+
+def _comments(spec: Any) -> dict[str, str]:
+    """What the source says behind each field."""
+    found = (_FIELD.match(line) for line in inspect.getsource(spec).splitlines())
+    return {match["name"]: match["comment"] or "" for match in found if match}
+
+
+def _default(field: Any) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if isinstance(value, msgspec.Struct):
+        return _link(type(value))
+    if value is None:
+        return "never"
+    if value in ([], {}, ()):
+        return "none"
+    return f"`{value:,}`" if isinstance(value, int) and value >= 10_000 else f"`{value}`"
+
+
+def _link(spec: Any) -> str:
+    detector = spec.__module__.startswith("detectors.")
+    if detector and _tag(spec) == "None":  # a part of a detector's configuration
+        return f"`{spec.__name__}({', '.join(spec.__struct_fields__)})`"
+    return f"[{spec.__name__}]({'detectors.md#' + _tag(spec) if detector else '#' + spec.__name__.lower()})"
+
+
+def _allowed(kind: Any) -> str:
+    """What a type admits, in words."""
+    inspected = msgspec.inspect
+    match kind:
+        case inspected.UnionType():
+            some = [one for one in kind.types if not isinstance(one, inspected.NoneType)]
+            return " or ".join(dict.fromkeys(_allowed(one) for one in some))
+        case inspected.LiteralType():
+            return ", ".join(f"`{value}`" for value in kind.values)
+        case inspected.StructType():
+            return _link(kind.cls)
+        case inspected.IntType():
+            return "a whole number" + _bounds(kind)
+        case inspected.FloatType():
+            return "a number" + _bounds(kind)
+        case inspected.StrType():
+            return _text(kind)
+        case inspected.ListType() | inspected.VarTupleType():
+            return f"a list: {_allowed(kind.item_type)}"
+        case inspected.DictType():
+            return f"a mapping to {_allowed(kind.value_type)}"
+        case inspected.BoolType():
+            return "`true` or `false`"
+    return ""
+
+
+def _bounds(kind: Any) -> str:
+    words = (("over", kind.gt), ("at least", kind.ge), ("under", kind.lt), ("at most", kind.le))
+    said = [f"{word} {bound:g}" for word, bound in words if bound is not None]
+    return ", " + ", ".join(said) if said else ""
+
+
+def _text(kind: Any) -> str:
+    if kind.pattern is None:
+        return "text"
+    if " by " in kind.pattern:
+        return "`24h by 1h`: size by hop"
+    if "s|m|h|d" in kind.pattern:
+        return "a duration: `15m`, `24h`, `7d`"
+    return "three capital letters" if "{3}" in kind.pattern else "a name: `lower_case`"
+
+
+# ---- commands ----------------------------------------------------------------------------------------------
+
+
+def commands_page() -> str:
+    group = typer.main.get_command(app)
+    lines = ["# Commands", "", MADE]
+    lines += ["`--debug` shows the traceback of an error; it may stand anywhere. Exit codes: 0 it worked; 1 it failed;",
+              "2 the command line or the configuration is wrong; 130 stopped by Ctrl-C."]  # fmt: skip
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        lines += ["", f"## ripcurrent {name}", "", _plain(inspect.cleandoc(command.help)), ""]
+        lines += ["| option | default | meaning |", "|---|---|---|"]
+        for param in command.params:
+            option = "/".join([*param.opts, *param.secondary_opts]) if param.param_type_name == "option" else ""
+            shown = f"`{option or param.metavar}`" + (f" {param.metavar}" if option and param.metavar else "")
+            given = param.default if param.default not in (None, False) else ""
+            default = "required" if param.required else f"`{given}`" if given != "" else ""
+            lines.append(f"| {shown} | {default} | {_plain(param.help or '')} |")
+        examples = [line.strip() for line in _plain(command.epilog).splitlines()[1:] if line.strip()]
+        lines += ["", "```sh", *examples, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Without the markup of the terminal."""
+    return re.sub(r"\[/?(bold|dim)\]", "", text)
+
+
+def write(folder: Path = DOCS) -> list[str]:
+    """Write what has changed; the names of those pages."""
+    stale = [name for name, text in pages().items() if not (folder / name).exists()
+             or (folder / name).read_text(encoding="utf-8") != text]  # fmt: skip
+    for name in stale:
+        (folder / name).write_text(pages()[name], encoding="utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{DOCS.name}/{name}\n" for name in write())

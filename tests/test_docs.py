@@ -1,0 +1,242 @@
+"""The documents can't lie: README's commands print what it shows, links lead somewhere, pages made from code are fresh.
+
+    python -m tests.test_docs     run README's commands and write down what they print, where nothing is left out
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer.main
+
+from config.catalogue import load
+from streams import reference
+from streams.cli import app
+from streams.records import TYPES, Alert
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+LEFT_OUT = "…"
+README_LINES_MAX = 130  # two screens
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+
+
+# ---- README's commands -------------------------------------------------------------------------------------
+
+
+class Shown(NamedTuple):
+    """A command of README and the output that it shows."""
+
+    command: str
+    output: list[str]
+    first: int  # line of README where the output begins
+    last: int  # and the one behind it
+
+
+def shown(text: str) -> Iterator[Shown]:
+    """The commands of all blocks that are marked `console`."""
+    lines = text.splitlines()
+    inside = False
+    at = 0
+    while at < len(lines):
+        line, at = lines[at], at + 1
+        inside = line == "```console" or (inside and line != "```")
+        if inside and line.startswith("$ "):
+            first = at
+            while not lines[at].startswith(("$ ", "```")):
+                at += 1
+            yield Shown(line[2:], lines[first:at], first, at)
+
+
+def printed(command: str, folder: Path) -> list[str]:
+    """What a command prints, as README would show it."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("RIPCURRENT_", "KAFKA_"))}
+    environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        encoding="utf-8", timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+
+
+def matches(pattern: list[str], lines: list[str]) -> bool:
+    """Whether these lines are what is shown; `…` alone stands for any lines, within a line for any text."""
+    parts = [".*" if line == LEFT_OUT else _line(line.rstrip()) for line in pattern]
+    text = "".join(part if part == ".*" else part + "\n" for part in parts)
+    return re.fullmatch(text, "".join(line + "\n" for line in lines), re.DOTALL) is not None
+
+
+def _line(line: str) -> str:
+    first, *others = line.split(LEFT_OUT)
+    return r"[^\n]*".join(re.escape(part) for part in (first.rstrip(" ") if others else first, *others))
+
+
+def test_the_commands_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
+    commands = list(shown(README.read_text(encoding="utf-8")))
+    assert {one.command.split()[1] for one in commands} >= {"check", "simulate", "replay"}
+    for one in commands:
+        output = printed(one.command, tmp_path)
+        told = "prints something else now; `python -m tests.test_docs` writes it down:"
+        assert matches(one.output, output), "\n".join([f"$ {one.command}", told, *output])
+
+
+def test_what_is_left_out_stands_for_anything_and_nothing_else_does() -> None:
+    assert matches(["a", LEFT_OUT, "z 1 …"], ["a", "b", "c", "z 1 and more"])
+    assert not matches(["a", "z"], ["a", "b", "z"])
+    assert not matches(["a.c"], ["abc"])
+
+
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= README_LINES_MAX
+
+
+def test_the_readme_names_every_command_and_every_target_is_documented() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"ripcurrent {name}" not in text] == []
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    texts = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [name for name in targets if f"make {name}" not in texts and name != "help"] == []
+
+
+@each_page
+def test_every_command_that_is_written_down_exists_with_its_options(page: Path) -> None:
+    for block in re.findall(r"```(?:sh|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for name, rest in re.findall(r"ripcurrent ([a-z]+)([^\n#|&]*)", block):
+            assert name in COMMANDS, f"ripcurrent {name}"
+            known = {option for param in COMMANDS[name].params for option in (*param.opts, *param.secondary_opts)}
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, f"ripcurrent {name}{rest}"
+
+
+# ---- links and names ---------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        assert found.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(found), target
+
+
+@each_page
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    folders = "streams|detectors|config|tests|docs|benchmarks|requirements"
+    names = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in names if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+FORBIDDEN = {
+    "a path of one machine": r"(?<![\w.])/(work|home|root|tmp|usr|opt|Users)/",
+    "an address of an index or a registry": r"pypi\.|npmjs|docker\.io|ghcr|index-url|registry\.",
+    "marketing": r"\b(blazing\w*|cutting[- ]edge|state[- ]of[- ]the[- ]art|seamless\w*|effortless\w*|world[- ]class|"
+    r"game[- ]chang\w+|revolution\w*|powerful|next[- ]gen\w*|best[- ]in[- ]class|leverag\w+|unparalleled)\b",
+    "what the project is not about": r"\b(language model|chat ?bot|prompt|this session|work item|issue \d)\b",
+    "words to be filled in": r"\b(TODO|FIXME|TBD|lorem ipsum|coming soon)\b",
+}
+
+
+@each_page
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_the_documents_do_without(page: Path, what: str) -> None:
+    assert [match[0] for match in re.finditer(FORBIDDEN[what], page.read_text(encoding="utf-8"), re.IGNORECASE)] == []
+
+
+# ---- pages beside what they are about ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(reference.pages()))
+def test_pages_made_from_code_are_fresh(name: str) -> None:
+    written = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert written == reference.pages()[name], "stale: python -m streams.reference"
+
+
+def test_the_contracts_name_the_types_and_fields_that_the_code_has() -> None:
+    folder = ROOT / "docs" / "contract"
+    events, alerts = ((folder / f"{name}.md").read_text(encoding="utf-8") for name in ("events", "alerts"))
+    assert set(re.findall(r"`([a-z]+\.[a-z_]+)`", events.partition("## Types")[2])) == TYPES
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in alerts.splitlines() if line.startswith("| `")]
+    assert tuple(field for row in rows for field in row) == Alert.__struct_fields__
+
+
+def test_every_signal_has_a_runbook_that_says_what_to_do() -> None:
+    folder = ROOT / "docs" / "runbooks"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    signals = load().signals
+    for name, signal in signals.items():
+        page = signal.labels["runbook"] + ".md"
+        text = (folder / page).read_text(encoding="utf-8")
+        assert text.startswith(f"# {signal.title}\n"), name
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"], name
+        assert f"]({page})" in index, name
+    assert {page.stem for page in folder.glob("*.md")} - {"README"} <= {s.labels["runbook"] for s in signals.values()}
+
+
+def test_every_decision_has_its_parts_and_stands_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    pages = sorted(folder.glob("0*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        title = re.match(rf"# {page.name[:4]} (.+)\n", text)
+        assert title, page.name
+        assert f"[{page.name[:4]}]({page.name}) | {title[1]} |" in index, page.name
+        parts = ("**Context.**", "**Choice.**", "**What would change our mind.**")
+        assert [part for part in parts if part not in text] == [], page.name
+        assert len(text.splitlines()) <= 60, page.name
+
+
+def test_every_dependency_has_its_reason() -> None:
+    decision = (ROOT / "docs" / "decisions" / "0007-dependencies.md").read_text(encoding="utf-8").lower()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    for name in ("runtime.in", "dev.in"):
+        wanted += (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
+    names = {re.split(r"[\[=<>~ ]", line)[0].lower() for line in wanted if line and not line.startswith(("-", "#"))}
+    assert sorted(name for name in names if name not in decision) == []
+
+
+def test_the_licence_is_the_one_that_the_readme_names() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in text
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
+def refresh() -> None:
+    """Write down what README's commands print; where something is left out, only say what is printed now."""
+    lines = README.read_text(encoding="utf-8").splitlines()
+    with tempfile.TemporaryDirectory() as folder:
+        found = [(one, printed(one.command, Path(folder))) for one in shown("\n".join(lines))]
+    for one, output in reversed(found):
+        if not any(LEFT_OUT in line for line in one.output):
+            lines[one.first : one.last] = output
+        elif not matches(one.output, output):
+            print(f"$ {one.command}\nshortened by hand, prints now:", *output, sep="\n")
+    README.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    refresh()
