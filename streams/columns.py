@@ -179,19 +179,20 @@ class Batch(NamedTuple):
             self.events[cut], self.records[cut], self.next_offset,
         )  # fmt: skip
 
-    def joined(self, other: "Batch") -> "Batch":
-        """This batch and the one behind it."""
-        return Batch(
-            np.concatenate((self.offset, other.offset)),
-            np.concatenate((self.time, other.time)),
-            np.concatenate((self.slot, other.slot)),
-            np.concatenate((self.route, other.route)),
-            np.concatenate((self.creator, other.creator)),
-            np.concatenate((self.category, other.category)),
-            self.events + other.events,
-            self.records + other.records,
-            other.next_offset,
-        )
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Batches as one, in their order; there is at least one."""
+    return Batch(
+        np.concatenate([b.offset for b in batches]),
+        np.concatenate([b.time for b in batches]),
+        np.concatenate([b.slot for b in batches]),
+        np.concatenate([b.route for b in batches]),
+        np.concatenate([b.creator for b in batches]),
+        np.concatenate([b.category for b in batches]),
+        [event for b in batches for event in b.events],
+        [record for b in batches for record in b.records],
+        batches[-1].next_offset,
+    )
 
 
 class DeadLetter(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from config.schema import Catalogue, millis
 from detectors.base import Ints
 from streams.alerts import AlertWriter
-from streams.columns import Batch, DeadLetter, Entities, Reader, Record
+from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined
 from streams.entities import UNBORN, Population
 from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
@@ -169,7 +169,7 @@ class Engine:
         while self.clock.closed < last:
             self._close_pane()
         if self.clock.closed < target:
-            self.clock.move_to(target)
+            self.started = self.clock.move_to(target)
             for ring in self.plan.rings.values():
                 ring.open_until(target + HOUR)
             for watch in self.plan.rate_watches():
@@ -212,8 +212,8 @@ class Engine:
         if self.near:
             over = [batch for batch, time in self.near if time < end + HOUR]
             self.near = [entry for entry in self.near if entry[1] >= end + HOUR]
-            for batch in over:
-                self._add(batch)
+            if over:
+                self._add(joined(over))
         if self.far:
             waiting, self.far = self.far, []
             for batch, time, since in waiting:

@@ -5,7 +5,7 @@ from collections import Counter, deque
 import numpy as np
 from msgspec import UNSET
 
-from streams.columns import Batch, Routes, hash64
+from streams.columns import Batch, Routes, hash64, joined
 from streams.records import Contributor, Evidence, EvidenceEvent, SourceRange
 
 HOUR = 3_600_000
@@ -32,7 +32,7 @@ class EvidenceBuffer:
         self.recent.append(batch)
         while len(self.recent) > 1 and len(self.recent[-2].offset) <= len(self.recent[-1].offset) <= MERGED_MAX:
             last = self.recent.pop()
-            self.recent.append(self.recent.pop().joined(last))
+            self.recent.append(joined((self.recent.pop(), last)))
         while self.recent[0].offset[-1] < batch.offset[-1] + 1 - self.limit:
             self.recent.popleft()
 

@@ -37,12 +37,12 @@ def iso_duration(ms: int) -> str:
 def percent(share: float) -> str:
     """A share for reading: two figures, no more.
 
-    >>> percent(0.377), percent(0.0612), percent(0.0021), percent(0.9951)
-    ('38 %', '6.1 %', '0.21 %', '99.5 %')
+    >>> percent(0.377), percent(0.0612), percent(0.0021), percent(0.9951), percent(0.9999)
+    ('38 %', '6.1 %', '0.21 %', '99.5 %', '99.9 %')
     """
     value = 100.0 * share
-    if value >= 99 and value < 100:
-        return f"{value:.1f} %"
+    if 99 <= value < 100:
+        return f"{min(value, 99.9):.1f} %"  # nearly all is not all
     digits = 0 if value >= 9.95 else 1 if value >= 0.995 else 2
     text = f"{value:.{digits}f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"

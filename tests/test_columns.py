@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.columns import Entities, Matcher, Reader, Record, Routes, hash64
+from streams.columns import Entities, Matcher, Reader, Record, Routes, hash64, joined
 from streams.patterns import step_matcher
 from streams.records import Event, decode_event
 from tests.streamed import START, event, hostile, numbered
@@ -127,6 +127,6 @@ def test_good_bad_unknown_and_empty_records_are_told_apart() -> None:
 
 def test_parts_and_joins_of_a_batch_are_its_rows() -> None:
     batch, _ = Reader(Routes(MATCHERS), Entities()).read(hostile(1, n=300))
-    again = batch.part(0, 100).joined(batch.part(100, 101)).joined(batch.part(101, len(batch.offset)))
+    again = joined([batch.part(0, 100), batch.part(100, 101), batch.part(101, len(batch.offset))])
     for mine, theirs in zip(batch, again, strict=True):
         assert np.array_equal(mine, theirs) if isinstance(mine, np.ndarray) else mine == theirs

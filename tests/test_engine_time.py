@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.columns import Record
+from streams.columns import Matcher, Record
 from streams.engine import FAR_MAX, Engine
 from tests.streamed import (
     DAY,
@@ -161,6 +161,24 @@ def test_streams_of_nothing_or_one_event_close_in_peace(pairs: list[Any]) -> Non
     assert not engine.near
     keep(result, engine.close())
     assert not result.alerts
+
+
+def test_ancient_clocks_at_the_start_do_not_use_up_the_warm_up() -> None:
+    ancient = [event(f"a{i}", "order.paid", f"c{i}", i) for i in range(4)]
+    engine, _ = run(numbered([*ancient, *steady(10)]), eager(), close=False)
+    assert START - HOUR < engine.started <= START
+
+
+def test_a_producer_that_is_hours_ahead_waits_and_is_let_in() -> None:
+    ahead = [event(f"a{i}", "content.engaged", "c1", START + 9 * HOUR + i * 1_000) for i in range(2_000)]
+    pairs = steady(12)
+    records = numbered(pairs[:40] + ahead + pairs[40:])
+    engine, result = run(records, eager(), close=False)
+    assert not result.dead
+    assert not engine.near
+    all_engaged = engine.plan.routes.matchers.index(Matcher(frozenset({"content.engaged"})))
+    ring = engine.plan.rings[all_engaged, HOUR]
+    assert int(ring.window(START + 10 * HOUR, HOUR, np.array([engine.entities.slots["c1", "TH"]]))[0]) >= 2_000
 
 
 def test_a_late_event_is_counted_and_changes_only_later_windows() -> None:
