@@ -78,7 +78,7 @@ MARKETS = ("TH", "ID", "VN", "SG", "MY", "PH")
 CATEGORIES = ("beauty", "fashion", "electronics", "food", "toys")
 
 
-def hostile(seed: int, n: int = 3_000, hours: int = 36, creators: int = 32) -> list[Record]:
+def hostile(seed: int, n: int = 2_200, hours: int = 26, creators: int = 32) -> list[Record]:
     """Two days of everything that may go wrong: late, ahead and absurd clocks, newcomers, returners, bad records."""
     rng = np.random.default_rng(seed)
     names = [kind for kind, _ in KINDS]

@@ -30,7 +30,7 @@ def read(kind: str, attrs: dict[str, object] | None) -> Event:
     return decode_event(*event("x", kind, "c", START, **more))
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -241,7 +241,7 @@ def test_one_tick_is_as_good_as_many() -> None:
     end = START + 45 * HOUR
     rng = np.random.default_rng(3)
     many = sorted(rng.integers(START, end, 400).tolist())
-    assert ticked(records, [end]).lines == ticked(records, [*many, end, end - DAY, end]).lines
+    assert ticked(records, [end]).lines == ticked(records, [*many[::4], end, end - DAY, end]).lines
     assert ticked(records, [end]).lines == ticked(records, range(START, end + 1, 15 * MINUTE)).lines
 
 

@@ -130,7 +130,7 @@ steps = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=80, derandomize=True, deadline=None)
 @given(steps)
 def test_whatever_is_read_an_episode_keeps_its_rules(readings: list[tuple[int, list[Reading]]]) -> None:
     current, end, last_held = episode(), 0, 0
