@@ -7,7 +7,19 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
-from config.schema import Catalogue, EngineSettings, Market, Outcome, Share, Signal, Test, Volume, millis
+from config.schema import (
+    Catalogue,
+    EngineSettings,
+    Market,
+    Outcome,
+    Repeat,
+    Sequence,
+    Share,
+    Signal,
+    Test,
+    Volume,
+    millis,
+)
 
 SHIPPED = Path(__file__).parent
 FILE_BYTES_MAX = 256 * 1024
@@ -97,6 +109,10 @@ def _check_signal(
             if default is not None and event not in default.delays:
                 problems.append(f"{at}.measure: markets/default.yaml has no delay for {event!r}; add one to $.delays")
         problems += _check_hops(at, test)
+        if isinstance(test, Repeat | Sequence) and len(test.windows) > 1:
+            problems.append(f"{at}.windows: a {type(test).__name__.lower()} has one window; expected one, got more")
+    if signal.require == "all" and any(isinstance(test, Repeat | Sequence) for test in signal.tests):
+        problems.append(f"{path}: $.require is 'all'; expected only volume, outcome and share tests with it")
     if signal.require == "all" and len({tuple(test.windows) for test in signal.tests}) > 1:
         problems.append(f"{path}: $.require is 'all'; expected the same windows in every test")
     return problems

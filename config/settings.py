@@ -7,7 +7,6 @@
 | `RIPCURRENT_INSTANCE_ID` | none | a name that this worker keeps over restarts (static membership) |
 | `RIPCURRENT_TOPIC_PREFIX` | none | stands before the name of every topic |
 | `RIPCURRENT_CONFIG` | what is shipped | the folder with engine.yaml, signals/ and markets/ |
-| `RIPCURRENT_DATA_DIR` | none | where local copies of checkpoints lie; without it there are none |
 | `RIPCURRENT_HTTP_HOST` | `127.0.0.1` | where /metrics, /healthz and /readyz listen |
 | `RIPCURRENT_HTTP_PORT` | `9640` | their port |
 | `RIPCURRENT_CHECKPOINT_SECONDS` | `10` | how often state is written and offsets are committed |
@@ -40,7 +39,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     instance_id: Annotated[str, Meta(pattern=_NAME)] | None = None
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     config: Path = SHIPPED
-    data_dir: Path | None = None
     http_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     http_port: Annotated[int, Meta(ge=0, le=65_535)] = 9640  # 0: any that is free
     checkpoint_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
@@ -61,7 +59,6 @@ FIELDS = {
     "instance_id": _Said("RIPCURRENT_INSTANCE_ID", "letters, digits, dots, dashes and underscores"),
     "topic_prefix": _Said("RIPCURRENT_TOPIC_PREFIX", "letters, digits, dots, dashes and underscores, at most 100"),
     "config": _Said("RIPCURRENT_CONFIG", "a folder with engine.yaml, signals/ and markets/"),
-    "data_dir": _Said("RIPCURRENT_DATA_DIR", "a folder, made if it is not there"),
     "http_host": _Said("RIPCURRENT_HTTP_HOST", "an address of this machine, such as 127.0.0.1 or 0.0.0.0"),
     "http_port": _Said("RIPCURRENT_HTTP_PORT", "a whole number from 0 (any free port) to 65535"),
     "checkpoint_seconds": _Said("RIPCURRENT_CHECKPOINT_SECONDS", "a number of seconds, over 0 and at most 3600"),
@@ -122,8 +119,8 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def _converted(raw: Any, kind: Any, field: str) -> Any:
-    if kind is Path or field in ("config", "data_dir"):
-        if field == "config" and not Path(raw).is_dir():
+    if kind is Path:
+        if not Path(raw).is_dir():
             raise ValueError("no such folder")
         return Path(raw)
     text = raw.strip() if isinstance(raw, str) else raw

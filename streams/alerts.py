@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from config.schema import Catalogue
+from config.schema import Catalogue, millis
 from streams.columns import Entities
 from streams.evidence import EvidenceBuffer
 from streams.patterns import RepeatWatch, SequenceWatch
@@ -59,6 +59,9 @@ class AlertWriter:
         code = int(self.plan.people.category[slot])
         category = list(self.entities.categories)[code] if code >= 0 else None
         facts = self._facts(index, reading.test, reading.window, slot, end, market, category)
+        if decision.status == "resolved":
+            over: dict[str, str | int | float] = {"title": signal.title, "calm_ms": millis(signal.resolve_after)}
+            facts = facts._replace(code=f"over_{decision.status_reason}", args=facts.args | over)
         matchers = _matchers(watch)
         return Alert(
             alert_id=episode.alert_id,

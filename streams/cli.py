@@ -91,7 +91,6 @@ def run(
     tick_seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Silence after which the wall clock closes windows.")
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Local copies of checkpoints.")] = None,
     log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR.")] = None,
 ) -> None:
     """Run the worker: events from Kafka in, alerts to Kafka out. Ends on SIGTERM or Ctrl-C.
@@ -101,7 +100,7 @@ def run(
     settings = _settings(
         bootstrap_servers=bootstrap_servers, group=group, topic_prefix=topic_prefix, config=config,
         http_host=http_host, http_port=http_port, checkpoint_seconds=checkpoint_seconds,
-        tick_seconds=tick_seconds, data_dir=data_dir, log_level=log_level,
+        tick_seconds=tick_seconds, log_level=log_level,
     )  # fmt: skip
     _catalogue(settings.config)
     logging.basicConfig(

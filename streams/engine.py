@@ -360,7 +360,7 @@ class Engine:
 
     def next_evidence(self) -> int:
         """Evidence is quoted from before this offset: what had been applied when the pane closed."""
-        return int(self.evidence.recent[-1].offset[-1]) + 1 if self.evidence.recent else 0
+        return self.evidence.end
 
     # -- learning ----------------------------------------------------------------------------------------------
 

@@ -23,11 +23,15 @@ class EvidenceBuffer:
         self.partition = partition
         self.limit = limit
         self.recent: deque[Batch] = deque()
+        self.end = 0  # after the newest good record
         self.hours: dict[int, tuple[int, int]] = {}  # hour of event time -> first offset, offset after the last
 
     def remember(self, batch: Batch) -> None:
         """Keep these records and let go of those that are too old to be quoted."""
-        if not len(batch.offset) or not self.limit:
+        if not len(batch.offset):
+            return
+        self.end = max(self.end, int(batch.offset[-1]) + 1)
+        if not self.limit:
             return
         self.recent.append(batch)
         while len(self.recent) > 1 and len(self.recent[-2].offset) <= len(self.recent[-1].offset) <= MERGED_MAX:

@@ -130,7 +130,17 @@ def _sequence(a: Args) -> str:
     return f"{steps[0].upper()}{steps[1:]} {_window(a)}: {seen}."
 
 
+def _over_normal(a: Args) -> str:
+    return f"{a['title']} is over: what was measured has been back to usual for {duration_words(int(a['calm_ms']))}."
+
+
+def _over_silent(a: Args) -> str:
+    return f"{a['title']} is over: nothing of it was seen for {duration_words(int(a['calm_ms']))}."
+
+
 _SENTENCES = {
+    "over_normal_again": _over_normal,
+    "over_silent": _over_silent,
     "outcome_high": _outcome,
     "outcome_beyond": _outcome_beyond,
     "share_high": _share,

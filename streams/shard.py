@@ -21,7 +21,8 @@ class Shard:
     @property
     def start(self) -> int:
         """The offset to read from: as far before the state's as alerts may quote."""
-        return max(self.engine.next_offset - self.engine.limits.evidence, 0)
+        quoted = self.engine.next_evidence() or self.engine.next_offset  # bad records may stand behind the last good
+        return max(min(quoted, self.engine.next_offset) - self.engine.limits.evidence, 0)
 
     @property
     def restored(self) -> bool:

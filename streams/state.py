@@ -44,6 +44,7 @@ class Memo(msgspec.Struct, frozen=True):
     cohorts: list[tuple[int, int]]
     live: int
     hours: list[tuple[int, int, int]]
+    evidence_end: int
     repeats: list[list[tuple[int, list[tuple[int, str]]]]]
     repeats_touched: list[list[tuple[int, int]]]
     pending: list[list[tuple[int, int, int, int]]]
@@ -143,6 +144,7 @@ def _memo(engine: Engine) -> Memo:
         categories=list(entities.categories),
         cohorts=list(people.cohorts),
         live=people.live,
+        evidence_end=engine.evidence.end,
         hours=[(hour, *offsets) for hour, offsets in engine.evidence.hours.items()],
         repeats=[[(slot, list(times)) for slot, times in w.times.items()] for w in repeats],
         repeats_touched=[list(w.touched.items()) for w in repeats],
@@ -168,6 +170,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     entities.categories = {category: code for code, category in enumerate(memo.categories)}
     people.cohorts = {(market, category): code for code, (market, category) in enumerate(memo.cohorts)}
     people.live = memo.live
+    engine.evidence.end = memo.evidence_end
     engine.evidence.hours = {hour: (first, after) for hour, first, after in memo.hours}
     repeats = [w for w in plan.rare_watches() if isinstance(w, RepeatWatch)]
     for watch, times, touched in zip(repeats, memo.repeats, memo.repeats_touched, strict=True):

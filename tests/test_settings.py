@@ -21,7 +21,6 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "RIPCURRENT_INSTANCE_ID": "worker-0",
         "RIPCURRENT_TOPIC_PREFIX": "staging-",
         "RIPCURRENT_CONFIG": str(tmp_path),
-        "RIPCURRENT_DATA_DIR": str(tmp_path / "data"),
         "RIPCURRENT_HTTP_HOST": "0.0.0.0",
         "RIPCURRENT_HTTP_PORT": "0",
         "RIPCURRENT_CHECKPOINT_SECONDS": "2.5",
