@@ -295,7 +295,10 @@ def test_ctrl_c_leaves_no_half_written_result(simulated: Path, tmp_path: Path) -
     events.write_bytes((simulated / "events.jsonl").read_bytes() * 60)  # for half a minute
     command = [sys.executable, "-m", "streams.cli", "replay", str(events), "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(2.5)
+        files = Path(f"/proc/{process.pid}/fd")
+        while not any(os.path.realpath(file) == str(events.resolve()) for file in files.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
