@@ -22,7 +22,7 @@ BAD = (
     b"\xff\xfe",
     b'{"event_id":"x","type":"order.paid","creator_id":"bad","occurred_at":-5,"market":"TH"}',
 )
-MARKET = Simulation(seed=17, creators=160, days=21, planted=8)
+MARKET = Simulation(seed=17, creators=200, days=21, planted=14)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_no_revision_was_ever_written_with_two_contents(played: dict) -> None:
 def test_there_are_alerts_of_every_signal_and_of_every_status(played: dict) -> None:
     alerts = [decode_alert(line) for line in played["replayed"]]
     statuses = Counter(alert.status for alert in alerts)
-    assert len({alert.alert_id for alert in alerts}) >= 50 or len(alerts) >= 50
+    assert len({alert.alert_id for alert in alerts}) >= 50
     assert {alert.signal for alert in alerts} == {
         "account_takeover",
         "complaint_rate",
