@@ -22,7 +22,7 @@ class EvidenceBuffer:
         self.topic = topic
         self.partition = partition
         self.limit = limit
-        self.recent: deque[Batch] = deque()
+        self.recent: deque[Batch] = deque()  # without their records, which only dead letters need
         self.end = 0  # after the newest good record
         self.hours: dict[int, tuple[int, int]] = {}  # hour of event time -> first offset, offset after the last
 
@@ -33,7 +33,7 @@ class EvidenceBuffer:
         self.end = max(self.end, int(batch.offset[-1]) + 1)
         if not self.limit:
             return
-        self.recent.append(batch)
+        self.recent.append(batch._replace(records=[]))
         while len(self.recent) > 1 and len(self.recent[-2].offset) <= len(self.recent[-1].offset) <= MERGED_MAX:
             last = self.recent.pop()
             self.recent.append(joined((self.recent.pop(), last)))
