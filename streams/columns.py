@@ -54,10 +54,10 @@ class Routes:
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self.matchers = tuple(matchers)
-        self.attributes = {kind: self._deciding(kind) for kind in TYPES}  # by event type: attribute -> its values
+        self.attributes = {kind: d for kind in TYPES if (d := self._deciding(kind))}  # by type: attribute -> its values
         self.members: list[tuple[int, ...]] = [()]  # of each route
         self._codes: dict[tuple[int, ...], int] = {(): 0}
-        self._cache: dict[Any, int] = {}
+        self._cache: dict[Any, int] = {}  # by event type, and the values that decide
         self._tables: dict[int, np.ndarray] = {}
 
     def _deciding(self, kind: str) -> dict[str, frozenset[Any]]:
@@ -70,13 +70,17 @@ class Routes:
 
     def of(self, event: Event) -> int:
         """The route of an event. What no matcher asks for is all one, so the cache holds few keys."""
-        deciding = self.attributes[event.type]
-        if deciding:
-            attrs = {} if event.attrs is UNSET else event.attrs
-            found = [(attrs.get(name), values) for name, values in deciding.items()]
-            key: Any = (event.type, *[value if value in values else None for value, values in found])
+        kind = event.type
+        deciding = self.attributes.get(kind)
+        if deciding is None:
+            key: Any = kind
         else:
-            key = event.type
+            attrs = {} if event.attrs is UNSET else event.attrs
+            found: list[Any] = [kind]
+            for name, values in deciding.items():
+                value = attrs.get(name)
+                found.append(value if value in values else None)
+            key = tuple(found)
         code = self._cache.get(key)
         if code is None:
             code = self._cache[key] = self._learn(event)
@@ -211,11 +215,9 @@ class Reader:
         self.unknown_types = 0
 
     def read(self, records: Iterable[Record]) -> tuple[Batch, list[DeadLetter]]:
-        offsets, times, slots, routes, categories = [], [], [], [], []
         events: list[Event] = []
         kept: list[Record] = []
         dead: list[DeadLetter] = []
-        seen, slot_of, route_of, code_of = self.events, self.entities.slot, self.routes.of, self.entities.category_code
         last = -1
         for record in records:
             last, value = record.offset, record.value
@@ -227,27 +229,22 @@ class Reader:
             except RecordError as error:
                 dead.append(DeadLetter(record, error))
                 continue
-            kind = event.type
-            if kind not in TYPES:
+            if event.type in TYPES:
+                events.append(event)
+                kept.append(record)
+            else:
                 self.unknown_types += 1
-                continue
-            seen[kind] += 1
-            slot = slot_of(event.creator_id, event.market)
-            categories.append(-1 if event.category is UNSET else code_of(event.category))
-            offsets.append(last)
-            times.append(event.occurred_at)
-            slots.append(slot)
-            routes.append(route_of(event))
-            events.append(event)
-            kept.append(record)
-        slot_column = np.array(slots, dtype=np.int64)
+        self.events.update([event.type for event in events])
+        slot_of, route_of, code_of = self.entities.slot, self.routes.of, self.entities.category_code
+        slot = np.array([slot_of(event.creator_id, event.market) for event in events], dtype=np.int64)
+        category = [-1 if event.category is UNSET else code_of(event.category) for event in events]
         batch = Batch(
-            np.array(offsets, dtype=np.int64),
-            np.array(times, dtype=np.int64),
-            slot_column,
-            np.array(routes, dtype=np.int64),
-            self.entities.hashes[slot_column],
-            np.array(categories, dtype=np.int64),
+            np.array([record.offset for record in kept], dtype=np.int64),
+            np.array([event.occurred_at for event in events], dtype=np.int64),
+            slot,
+            np.array([route_of(event) for event in events], dtype=np.int64),
+            self.entities.hashes[slot],
+            np.array(category, dtype=np.int64),
             events,
             kept,
             last + 1,
