@@ -188,7 +188,10 @@ class Worker:
             async with self.locks[partition]:
                 shard, vault = self.shards[partition], self.vaults[partition]
                 holds = (shard.engine.next_offset, shard.ticks_applied)
-                if holds == self.saved[partition] or not shard.restored:
+                if not shard.restored:
+                    return
+                if holds == self.saved[partition]:
+                    self.source.durable(partition, holds[0])  # its writer may have died before the commit
                     return
                 began = time.perf_counter()
                 snapshot, unacknowledged = state.take(shard.engine), self.sink.take(partition)

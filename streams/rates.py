@@ -17,6 +17,7 @@ from streams.windows import Ring
 
 __all__ = ["DAY", "HOUR", "OUTCOME_DAYS", "SCALE", "Judged", "RateWatch"]
 
+SURGE_SD = 1.5  # a day of outcomes is learned up to so many sd over what was expected of it
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
 
@@ -278,6 +279,11 @@ class RateWatch:
             moved = rate / np.where(self.rate_then[slot] > 0.0, self.rate_then[slot], rate)
             memory = memory._replace(mass=memory.mass * moved, pending_mass=memory.pending_mass * moved)
         self.rate_then[slot] = rate
+        if self.kind == "outcome":  # a surge is not to become usual inside its own window
+            usual = self._step(memory, x._replace(learn=np.zeros_like(x.learn)))[1].expected
+            doubt = x.dispersion + 1.0 / (self.test.detector.prior_strength + memory.hits)
+            most = usual + SURGE_SD * np.sqrt(usual + doubt * usual * usual) + 1.0
+            x = x._replace(value=np.minimum(x.value, np.ceil(most)))
         state, _ = self._step(memory, x)
         for array, new in zip(self.level, state, strict=True):
             array[slot] = new

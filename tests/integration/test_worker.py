@@ -123,6 +123,21 @@ def test_the_port_says_ready_healthy_and_counts_and_names_nobody(kafka: str, tmp
         assert worker.stop() == 0
 
 
+def test_a_restored_checkpoint_is_committed_though_nothing_new_comes(kafka: str, tmp_path: Path) -> None:
+    """Its writer may have died between the checkpoint and the commit."""
+    topics = Topics.with_prefix("restored-")
+    create(kafka, topics.specs(1, 1))
+    send(kafka, topics.source, [event(f"c{i % 5}", "order.paid", START + i * 1_000) for i in range(300)])
+    settings = environ(kafka, "restored")
+    with workers() as running:
+        running.append(WorkerProcess(tmp_path / "first.log", **settings))
+        wait_until("a checkpoint", lambda: committed(kafka, "restored", topics.source) == {0: 300}, 60, running)
+        assert running[0].stop() == 0
+        running[:] = [WorkerProcess(tmp_path / "second.log", **settings | {"RIPCURRENT_GROUP": "another"})]
+        wait_until("the commit", lambda: committed(kafka, "another", topics.source) == {0: 300}, 60, running)
+        assert running[0].stop() == 0
+
+
 FAILING = """
 import logging
 import os
