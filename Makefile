@@ -25,4 +25,7 @@ test: check  ## everything, integration on Apache Kafka included
 demo: install  ## the whole pipeline in two minutes; KEEP=1 keeps it running
 	@$(PY) -m streams.cli demo $(if $(KEEP),--keep)
 
-.PHONY: help install check test demo
+bench-live: install  ## events/s from Kafka to alerts, beside a plain Faust agent (10 minutes)
+	$(PY) benchmarks/bench_live.py
+
+.PHONY: help install check test demo bench-live
