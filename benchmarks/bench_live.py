@@ -380,9 +380,10 @@ def tell(args: argparse.Namespace, found: Machine, kafka: str, results: list[Res
     text = [
         f"Simulated events of all types (seed {args.seed}, lz4) on {args.partitions} partitions of one Kafka. One "
         f"worker on one core, Kafka on another; from the first record to the last, with a checkpoint of each "
-        f"partition every {args.checkpoint_seconds:g} s. Every record was applied, and each run gave the same alerts. The agent counts "
-        f"for {args.faust_seconds:g} s. A core second is one in which the process had its core: what else the machine "
-        f"does shows less there. The fewer events a pane of 15 minutes has, the more its closing weighs.",
+        f"partition every {args.checkpoint_seconds:g} s. Every record was applied, and each run gave the same alerts. "
+        f"The agent counts for {args.faust_seconds:g} s. A core second is one in which the process had its core: what "
+        f"else the machine does shows less there. The fewer events a pane of 15 minutes has, the more its closing "
+        f"weighs.",
     ]
     for m in markets:
         ours = f"{cell(m['ripcurrent'])} | {cell(m['ripcurrent_per_core_second'])}"
