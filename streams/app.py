@@ -10,6 +10,7 @@ out the same.
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Mapping
 
@@ -220,6 +221,9 @@ def run(settings: Settings) -> None:
     worker = build(settings)
     server = start_http(worker.metrics, worker.health, settings.http_host, settings.http_port)
     log.info("metrics at http://%s:%d/metrics", settings.http_host, server.port)
+    gc.collect()
+    gc.freeze()  # what is here now stays; and runs of records, which hold no cycles, need no look every 700 objects
+    gc.set_threshold(20_000, 20, 50)
     try:
         run_worker(worker.app)
     finally:
