@@ -302,6 +302,21 @@ def head_line(topic: str, partitions: int) -> bytes:
     return _encode({"recording": {"version": VERSION, "topic": topic, "partitions": partitions}}) + b"\n"
 
 
+def bytes_of(record: Record) -> dict[str, str | None]:
+    """A record's key and value as JSON can hold them: text where they are UTF-8, else in base64.
+
+    >>> bytes_of(Record(7, b"c_1", b"\\xff"))
+    {'key': 'c_1', 'value_base64': '/w=='}
+    """
+    line: dict[str, str | None] = {}
+    for name, data in (("key", record.key), ("value", record.value)):
+        try:
+            line[name] = None if data is None else data.decode()
+        except UnicodeDecodeError:
+            line[f"{name}_base64"] = base64.b64encode(data or b"").decode()
+    return line
+
+
 def record_line(partition: int, record: Record) -> bytes:
     """
     >>> record_line(2, Record(7, b"c_1", b"\\xff", 5))
@@ -312,12 +327,7 @@ def record_line(partition: int, record: Record) -> bytes:
         "offset": record.offset,
         "timestamp": record.timestamp,
     }
-    for name, data in (("key", record.key), ("value", record.value)):
-        try:
-            line[name] = None if data is None else data.decode()
-        except UnicodeDecodeError:
-            line[f"{name}_base64"] = base64.b64encode(data or b"").decode()
-    return _encode(line) + b"\n"
+    return _encode(line | bytes_of(record)) + b"\n"
 
 
 def tick_line(tick: Tick) -> bytes:

@@ -10,7 +10,6 @@ records are held for one run of each partition.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ import msgspec
 from config.schema import Catalogue
 from streams.columns import DeadLetter, Record
 from streams.engine import Engine, Output
-from streams.recording import TOPIC, whole_file
+from streams.recording import TOPIC, bytes_of, whole_file
 from streams.records import Alert, encode_alert
 from streams.ticks import Tick
 from streams.windows import NEVER
@@ -149,9 +148,4 @@ def dead_line(topic: str, dead: Dead) -> bytes:
         "source_offset": record.offset,
         "source_timestamp": record.timestamp,
     }
-    for name, data in (("key", record.key), ("value", record.value)):
-        try:
-            line[name] = None if data is None else data.decode()
-        except UnicodeDecodeError:
-            line[f"{name}_base64"] = base64.b64encode(data or b"").decode()
-    return _encode(line) + b"\n"
+    return _encode(line | bytes_of(record)) + b"\n"
