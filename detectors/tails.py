@@ -86,6 +86,8 @@ def last_whole(holds: Callable[[Floats], Bools], upper: Floats) -> Floats:
     """
     low, high = np.zeros_like(upper), np.maximum(np.floor(upper), 0.0) + 1.0
     for _ in range(64):
+        if (high - low <= 1.0).all():
+            break
         middle = np.floor((low + high) / 2)
         true = holds(middle) | (middle <= 0)
         low, high = np.where(true, middle, low), np.where(true, high, np.maximum(middle, low + 1))

@@ -219,9 +219,11 @@ class Spread:
 
     def __init__(self, windows: int) -> None:
         self.sums = np.zeros((4, windows, 0))  # (4, n_windows, n_markets) both parts: sum and weight, faded
+        self._cache: dict[tuple[int, int], Floats] = {}  # of _shrunk, until something is learned
 
     def widen(self, markets: int) -> None:
         self.sums = widened(self.sums, markets)
+        self._cache.clear()
 
     def always(self, window: int, market: Ints) -> Floats:
         return self._shrunk(0, window)[market]
@@ -233,10 +235,13 @@ class Spread:
 
     def _shrunk(self, part: int, window: int) -> Floats:
         """Of each market, shrunk to the shard's, and that to the prior: counts have long tails, samples are few."""
+        if (part, window) in self._cache:
+            return self._cache[part, window]
         total, weight = self.sums[2 * part, window], self.sums[2 * part + 1, window]
         n = self.PRIOR_WEIGHT
         shard = (in_order(total[:, None]) + self.PRIOR[part] * n) / (in_order(weight[:, None]) + n)
         shrunk: Floats = np.maximum((total + shard * self.SHARD_WEIGHT) / (weight + self.SHARD_WEIGHT), 0.0)
+        self._cache[part, window] = shrunk
         return shrunk
 
     def learn(
@@ -255,3 +260,4 @@ class Spread:
         parts = (beyond - uneven * weight, weight, (beyond - always * weight) * log, weight * log * log)
         sums = np.stack([add_up(market, fixed(part), n) for part in parts])
         self.sums[:, window] = self.FADE ** max(hop // HOUR, 1) * self.sums[:, window] + sums / SCALE
+        self._cache.clear()

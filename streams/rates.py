@@ -72,6 +72,7 @@ class RateWatch:
         self.peers = Peers(people, self.kind)
         self.spread = Spread(len(windows))
         self.delays = Delays(delays, people)
+        self._due: dict[tuple[int, int], Floats] = {}  # of _market_due, until a pane closes or a level moves
 
     # -- growth ------------------------------------------------------------------------------------------------
 
@@ -90,6 +91,7 @@ class RateWatch:
             for part in (self.lift, self.hours, self.week, self.spread, self.delays):
                 part.widen(markets)
             self.total = widened(self.total, markets)
+            self._due.clear()
         if cohorts > len(self.peers.rate):
             self.peers.widen(cohorts)
 
@@ -112,6 +114,7 @@ class RateWatch:
         """After a gap in which everybody was forgotten."""
         for part in (self.lift, self.hours, self.delays):
             part.jump()
+        self._due.clear()
 
     def _set_own(self, slot: Ints, own: Floats) -> None:
         """The sums follow, so that what a market is due always stands at the levels of now."""
@@ -120,6 +123,7 @@ class RateWatch:
         if self.kind == "outcome":
             self.delays.relevel(slot, market, change, self.of_rings[DAY])
         self.own[slot] += change
+        self._due.clear()
 
     def _set_day(self, slot: Ints, day: Ints) -> None:
         market, old, n = self.people.market_of[slot], self.day[slot], self.lift.mass.shape[1]
@@ -212,6 +216,7 @@ class RateWatch:
         self.lift.seen.append(end, seen)
         if self.kind != "volume":
             self._count_exposure(end)
+        self._due.clear()
 
     def _count_exposure(self, end: int) -> None:
         """The trials or orders of the base pane that ends now, at their entities' levels."""
@@ -226,6 +231,12 @@ class RateWatch:
 
     def _market_due(self, end: int, size: int) -> Floats:
         """What all entities together would usually do in [end - size, end)."""  # (n_markets,)
+        due = self._due.get((end, size))
+        if due is None:
+            due = self._due[end, size] = self._market_due_now(end, size)
+        return due
+
+    def _market_due_now(self, end: int, size: int) -> Floats:
         if self.kind == "share":
             return self.lift.due.window(end, size)
         hours = self.hours.window(end, size)
