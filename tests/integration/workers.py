@@ -92,6 +92,12 @@ def wait_until(what: str, holds: Any, seconds: float, alive: Iterable[WorkerProc
     raise AssertionError(f"within {seconds:g} s: {what}")
 
 
+def share_all(partitions: int, among: Iterable[WorkerProcess]) -> bool:
+    """Whether all the partitions have an owner that has their state, and each of these workers owns some."""
+    owned = [worker.metric("ripcurrent_restored_partitions") for worker in among]
+    return all(owned) and sum(owned) == partitions
+
+
 def everything(bootstrap: str, topic: str) -> list[Any]:
     """All records of a topic, up to its end as it is now."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
