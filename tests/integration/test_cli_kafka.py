@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from streams.recording import Recording, partition_of
 from streams.simulate import Simulation, simulate
+from tests.integration.workers import wait_until
 
 
 def ripcurrent(kafka: str, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -135,16 +138,16 @@ def test_a_worker_that_dies_ends_the_demo_with_its_last_words(kafka: str, tmp_pa
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "streams.cli", "demo", "--creators", "60"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
-        worker = None
-        for _ in range(200):
-            children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
-            if children:
-                worker = int(children[0])
-                break
-            time.sleep(0.1)
-        assert worker is not None
-        time.sleep(3)
-        os.kill(worker, signal.SIGKILL)
+        assert demo.stdout is not None
+        metrics = next(line for line in demo.stdout if "metrics at " in line).split()[-1]
+
+        def begun() -> bool:  # it commits every few seconds only, so it has not finished by then
+            with urllib.request.urlopen(metrics, timeout=10) as answer:
+                return re.search(rb"^ripcurrent_records_total [1-9]", answer.read(), re.MULTILINE) is not None
+
+        wait_until("the worker is in the midst of it", begun, 60, every=0.05)
+        (worker,) = Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
         _, err = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert err.startswith("ripcurrent: error: the worker ended with exit code -9")

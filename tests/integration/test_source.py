@@ -31,10 +31,12 @@ class Worker:
     log: Path
     err: Path
 
-    def saw(self, what: str) -> list[dict[str, Any]]:
+    def told(self) -> list[dict[str, Any]]:
         lines = self.log.read_text().splitlines(keepends=True) if self.log.exists() else []
-        told = [json.loads(line) for line in lines if line.endswith("\n")]  # a killed one may stop in a line
-        return [one for one in told if one["what"] == what]
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # a killed one may stop in a line
+
+    def saw(self, what: str) -> list[dict[str, Any]]:
+        return [one for one in self.told() if one["what"] == what]
 
     def wait_for(self, condition: Callable[[], object], seconds: float = SECONDS) -> None:
         until = time.monotonic() + seconds
@@ -48,6 +50,15 @@ class Worker:
 
     def partitions(self) -> set[int]:
         return {run["partition"] for run in self.saw("run")}
+
+    def owned(self) -> set[int]:
+        owned: set[int] = set()
+        for one in self.told():
+            if one["what"] == "restored":
+                owned |= {int(p) for p in one["starts"]}
+            elif one["what"] == "revoked":
+                owned -= set(one["partitions"])
+        return owned
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -122,6 +133,14 @@ def assert_unbroken(runs: list[dict[str, Any]], start: int = 0) -> int:
         assert run["n"] == run["last"] + 1 - run["first"]
         start = run["last"] + 1
     return start
+
+
+def wait_until_they_share(workers: list[Worker], partitions: int) -> None:
+    """Until each partition has its owner and each worker has some: work that comes now is work for all of them."""
+    for worker in workers:
+        worker.wait_for(
+            lambda: all(w.owned() for w in workers) and sum(len(w.owned()) for w in workers) == partitions
+        )
 
 
 def of(worker: Worker, partition: int) -> list[dict[str, Any]]:
@@ -231,20 +250,23 @@ async def test_workers_share_partitions_and_one_that_stays_goes_on_without_a_gap
     options: dict[str, Any] = {"state": str(state), "run_seconds": 0.04}
     one = b.start({"run_records": 50}, **options)
     one.wait_for(lambda: one.records() > 1_000)
-    two = b.start({"run_records": 50}, **options)
-    two.wait_for(lambda: one.records() + two.records() == 12_000)  # in the midst of the work, and none twice
+    two = b.start({"run_records": 50}, **options)  # in the midst of the work
+    wait_until_they_share([one, two], 4)
+    for p in range(4):
+        await b.produce(1_000, partition=p)
+    two.wait_for(lambda: one.records() + two.records() == 16_000)  # none twice
     moved, stayed = two.partitions(), set(range(4)) - two.partitions()
     assert len(moved) == len(stayed) == 2
     assert [w["partitions"] for w in one.saw("restoring")] == [[0, 1, 2, 3]]
     assert [w["partitions"] for w in one.saw("revoked")] == [sorted(moved)]
     for p in stayed:
-        assert assert_unbroken(of(one, p)) == 3_000
+        assert assert_unbroken(of(one, p)) == 4_000
     for p in moved:
-        assert assert_unbroken(of(one, p) + of(two, p)) == 3_000
+        assert assert_unbroken(of(one, p) + of(two, p)) == 4_000
     assert two.stop() == 0  # its partitions come back, which is a restore
     for p in range(4):
         await b.produce(10, partition=p)
-    one.wait_for(lambda: all(of(one, p)[-1]["last"] == 3_009 for p in range(4)))
+    one.wait_for(lambda: all(of(one, p)[-1]["last"] == 4_009 for p in range(4)))
     assert [w["partitions"] for w in one.saw("restoring")] == [[0, 1, 2, 3], sorted(moved)]
 
 
@@ -256,8 +278,7 @@ async def test_after_a_kill_the_survivor_takes_over_where_the_state_is_and_skips
     state.mkdir()
     options: dict[str, Any] = {"state": str(state), "run_seconds": 0.01, "durable_every": 5}
     workers = [b.start({"run_records": 50}, **options) for _ in range(2)]
-    for worker in workers:
-        worker.wait_for(lambda w=worker: len(w.saw("restored")) > 0)
+    wait_until_they_share(workers, 4)
     for p in range(4):
         await b.produce(4_000, partition=p)
     victim, survivor = workers
@@ -283,9 +304,8 @@ async def test_after_a_kill_the_survivor_takes_over_where_the_state_is_and_skips
 
 async def test_a_busy_partition_does_not_starve_a_quiet_one(bench: Callable[[int], Bench]) -> None:
     b = bench(2)
-    worker = b.start({"run_records": 500, "runs_queued": 2}, run_seconds=0.01)
-    worker.wait_for(lambda: len(worker.saw("restored")) == 1)
-    await b.produce(100_000, partition=0, size=20)  # a backlog of 2 s of work
+    await b.produce(100_000, partition=0, size=20)  # 200 runs, 6 s at least; what follows takes 5 at most
+    worker = b.start({"run_records": 500, "runs_queued": 2}, run_seconds=0.03)
     for i in range(5):
         worker.wait_for(lambda: worker.records(0) > 500)
         sent = time.monotonic()
@@ -333,9 +353,10 @@ async def test_messages_are_produced_and_other_topics_are_read_one_by_one_and_co
 
 async def test_workers_that_stop_together_stop_at_once(bench: Callable[[int], Bench]) -> None:
     b = bench(4)
-    for p in range(4):
-        await b.produce(2_000, partition=p)
     workers = [b.start({"run_records": 50}, run_seconds=0.02) for _ in range(3)]
+    wait_until_they_share(workers, 4)
+    for p in range(4):
+        await b.produce(4_000, partition=p)
     for worker in workers:
         worker.wait_for(lambda w=worker: w.records() > 0)
     for worker in workers:
