@@ -17,7 +17,7 @@ install: .venv/installed  ## .venv with the command ripcurrent in it
 check: install  ## the fast part: lint, types, layers, unit tests (under 2 minutes)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q --ignore=tests/integration
+	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration
 
 test: check  ## everything, integration on Apache Kafka included
 	$(PY) -m pytest -q tests/integration
