@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_line(ripcurrent, simulated: Path, tmp_path: Path, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(replay, "encode_alert", full)
-    done = ripcurrent("replay", simulated / "events.jsonl", "--out", tmp_path / "out")
+    done = ripcurrent("replay", simulated / "events.jsonl", "--out", tmp_path / "out", "--partitions", "1")
     assert done.code == 1
     assert "No space left on device" in done.error
     assert list((tmp_path / "out").iterdir()) == []

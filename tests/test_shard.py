@@ -23,7 +23,8 @@ def records() -> list[Record]:
     return [Record(i, key, value, 0) for i, (key, value, _) in enumerate(events.iter_records())]
 
 
-def ticked(records: list[Record]) -> list[tuple[int, Tick]]:
+@pytest.fixture(scope="module")
+def ticks(records: list[Record]) -> list[tuple[int, Tick]]:
     """Ticks as a live worker would have recorded them: a few, each a little ahead of the watermark there."""
     probe, ticks, at = Shard(Engine(CATALOGUE, "t", 0)), [], 0
     for n, cut in enumerate((9_000, 17_001, 17_002, len(records))):
@@ -54,8 +55,9 @@ def run(records: list[Record], ticks: list[tuple[int, Tick]], sizes: list[int], 
     return [encode_alert(alert) for alert in out]
 
 
-def test_any_runs_any_restarts_and_recorded_ticks_give_the_same_bytes(records: list[Record]) -> None:
-    ticks = ticked(records)
+def test_any_runs_any_restarts_and_recorded_ticks_give_the_same_bytes(
+    records: list[Record], ticks: list[tuple[int, Tick]]
+) -> None:
     reference = run(records, ticks, [1_000])
     assert len(reference) >= 10
     assert run(records, ticks, [len(records)]) == reference
@@ -63,8 +65,7 @@ def test_any_runs_any_restarts_and_recorded_ticks_give_the_same_bytes(records: l
     assert run(records, ticks, [500, 3_000], restarts=6) == reference
 
 
-def test_a_tick_at_another_place_is_another_history(records: list[Record]) -> None:
-    ticks = ticked(records)
+def test_a_tick_at_another_place_is_another_history(records: list[Record], ticks: list[tuple[int, Tick]]) -> None:
     moved = [(n, Tick(0, 1, tick.after_offset - 4_000, tick.up_to)) for n, tick in ticks]
     shards = Shard(Engine(CATALOGUE, "t", 0), ticks), Shard(Engine(CATALOGUE, "t", 0), moved)
     late = []

@@ -256,6 +256,8 @@ def test_the_background_holds_what_resembles_an_episode_and_is_none() -> None:
     found: dict[str, set[str]] = defaultdict(set)
     kinds: dict[str, set[str]] = defaultdict(set)
     for _, value, _ in null.iter_records():
+        if b'"account.login"' not in value and b'"violation.confirmed"' not in value:
+            continue  # most of them, and decoding takes longer than all the rest
         event = json.loads(value)
         if event["type"] == "account.login" and event["attrs"]["country"] != event["market"]:
             found["traveller"].add(event["creator_id"])
