@@ -19,7 +19,7 @@ PANE = 15 * 60 * 1000
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    events, _ = simulate(Simulation(seed=6, creators=40, days=10, planted=3))
+    events, _ = simulate(Simulation(seed=6, creators=30, days=8, planted=3))
     return [Record(i, key, value, 0) for i, (key, value, _) in enumerate(events.iter_records())]
 
 
