@@ -39,6 +39,7 @@ class Measure(Spec, frozen=True, kw_only=True):
     many: Annotated[str, Meta(min_length=3, max_length=60)]  # "refunds"
     events: Annotated[list[str], Meta(min_length=1)]
     where: dict[str, str | int | bool | list[str | int | bool]] = {}
+    live: bool | None = None  # true: only while the creator is live; false: only while it is not
 
 
 class Severity(Spec, frozen=True, kw_only=True):

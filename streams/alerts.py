@@ -9,7 +9,7 @@ from streams.columns import Entities
 from streams.evidence import EvidenceBuffer
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, parse_window
-from streams.policy import LEVELS, Decision, thresholds
+from streams.policy import LEVELS, Decision, thresholds, window_thresholds
 from streams.rates import SCALE, RateWatch
 from streams.reasons import iso_duration, reason
 from streams.records import Alert, Entity, Peers
@@ -134,10 +134,10 @@ class AlertWriter:
         slots = np.array([slot])
         judged = watch.observe(end, window, slots)
         memory, x = watch.memory(slots), judged.x
-        result = watch.score(judged)
+        result = watch.score(window, judged)
         count, mean, score = float(x.value[0]), float(result.expected[0]), float(result.score[0])
         low, high = (float(v[0]) for v in test.detector.usual_range(memory, x, COVERAGE))
-        clears = self._clears(watch, memory, x, count, mean)
+        clears = self._clears(watch, window, memory, x, count, mean)
         rate = float(judged.peer_rate[0])
         own = int(watch.own[slot]) / SCALE
         measure = signal.measures[test.measure]
@@ -174,10 +174,12 @@ class AlertWriter:
             args,
         )
 
-    def _clears(self, watch: RateWatch, memory: Any, x: Any, count: float, mean: float) -> float | None:
+    def _clears(self, watch: RateWatch, window: int, memory: Any, x: Any, count: float, mean: float) -> float | None:
         """The largest count that fails the score, the minimum or the effect; None where this one fails already."""
         test = watch.test
-        by_score = float(test.detector.clears_at(memory, x, min(thresholds(test.severity)))[0])
+        mark = min(window_thresholds(test.severity, watch.windows[window][0]))
+        mark = watch.calibration.raw(window, mark, np.array([mean]))
+        by_score = float(test.detector.clears_at(memory, x, mark)[0])
         by_minimum = np.ceil(test.minimum) - 1.0
         by_effect = np.ceil(test.effect * mean) - 1.0
         clears = max(by_score, by_minimum, by_effect)

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from detectors.base import Ints
 from streams.errors import RecordError
@@ -28,7 +28,7 @@ def hash64(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """One record of the source topic, as the source or a file gives it."""
 
     offset: int
@@ -43,6 +43,8 @@ class Matcher(NamedTuple):
     events: frozenset[str]
     where: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     novel: tuple[str, ...] = ()  # for a step of a pattern; not judged here
+    live: bool | None = None  # only while the creator is live, or only while it is not
+    outcome: bool = False  # of orders: one that is known to follow an order from before the stream doesn't count
 
     def takes(self, event: Event) -> bool:
         attrs = {} if event.attrs is UNSET else event.attrs

@@ -1,4 +1,10 @@
-"""How long after its order an outcome comes: the share of each day's orders that is due in a window."""
+"""How long after its order an outcome comes: the share of each day's orders that is due in a window.
+
+An outcome whose `ref_at` says when its order was placed belongs to that day's orders, exactly: so the market's delay
+curve is learned from it, and an outcome of an order from before the stream began is left out on both sides. Where
+outcomes don't say it, the configured curve stands, and creators who were there when the stream began are taken to have
+sold before as they did since.
+"""
 
 import numpy as np
 from scipy import special
@@ -6,7 +12,7 @@ from scipy import special
 from config.schema import Delay, millis
 from detectors.base import Bools, Floats, Ints
 from streams.entities import Population
-from streams.market import DAY, SCALE, in_order, widened
+from streams.market import DAY, HOUR, SCALE, in_order, widened
 from streams.windows import Ring
 
 OUTCOME_DAYS = 45  # orders older than this cause no more outcomes
@@ -15,6 +21,10 @@ CHUNK = 4_096  # entities at a time: bounds the memory
 RIPE = 0.25  # nothing is learned before so much of the orders behind a window is known
 TELLS = 0.5  # nor is anything said before so much is known
 KNOWN_MIN = 0.01
+PRIOR_OUTCOMES = 50.0  # outcomes that the configured curve is worth
+FADE = 0.5 ** (1 / 28)  # a day: what was learned of the curve has a half-life of 28 days
+SAID = 0.95  # share of outcomes that say when their orders were placed, from which the others can be left out of it
+PARTS = 24  # of a day, over which its orders are spread
 NEVER = -1
 
 
@@ -26,14 +36,64 @@ class Delays:
         self.people = people
         self.inflow = np.zeros((OUTCOME_DAYS, 0), dtype=np.int64)  # (days, n_markets) fixed: outcomes of a day's orders
         self.started = NEVER  # ms, the first pane: no order from before it is known
-        self._cache: dict[tuple[int, int, int], Floats] = {}
+        self.came = np.zeros((OUTCOME_DAYS, 0), dtype=np.int64)  # (days, n_markets) today's outcomes, by days since
+        self.said = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) outcomes without and with the time of their order
+        self.learned = np.zeros((2, OUTCOME_DAYS, 0))  # (2, days, n_markets) outcomes by age, and what was due; faded
+        self._curve: dict[str, Floats] = {}  # (days, n_markets) by age, until something is learned
+        self._cache: dict[tuple[int, int], Floats] = {}
 
     def widen(self, markets: int) -> None:
-        self.inflow = widened(self.inflow, markets)
+        for name in ("inflow", "came", "said", "learned"):
+            setattr(self, name, widened(getattr(self, name), markets))
+        self._forget_cache()
 
     def jump(self) -> None:
         self.inflow[:] = 0
+        self.came[:] = 0
         self.started = NEVER
+
+    def _forget_cache(self) -> None:
+        self._curve.clear()
+        self._cache.clear()
+
+    # -- outcomes, and the orders behind them ----------------------------------------------------------------------
+
+    def arrive(self, time: Ints, ref_at: Ints, slot: Ints) -> Bools:
+        """Outcomes came, of orders placed at `ref_at` (NEVER where not said); which of them count."""
+        market, says = self.people.market_of[slot], ref_at != NEVER
+        np.add.at(self.said, (says.astype(np.int64), market), 1)
+        ours = says & (ref_at >= (self.started if self.started != NEVER else time // HOUR * HOUR))
+        age = np.clip(time // DAY - ref_at // DAY, 0, OUTCOME_DAYS - 1)
+        np.add.at(self.came, (age[ours], market[ours]), 1)
+        counts: Bools = ours | ~self.exact[market]
+        return counts
+
+    def take_in(self, end: int, base: int, market: Ints, brings: Ints) -> None:
+        """The orders of the base pane that ends now will bring so many outcomes (fixed point)."""
+        self.started = end - base if self.started == NEVER else self.started
+        day = (end - 1) // DAY % OUTCOME_DAYS
+        if (end - base) % DAY == 0:  # a new day began with this pane
+            self.inflow[day] = 0
+        np.add.at(self.inflow[day], market, brings)
+        if end % DAY == 0:
+            self._learn(end)
+
+    def relevel(self, slot: Ints, market: Ints, change: Ints, orders: Ring) -> None:
+        """The levels of these entities changed by so much (fixed point), and with them what their orders bring."""
+        newest = orders.newest
+        for day in range(max(newest - OUTCOME_DAYS + 1, 0), newest + 1):
+            placed = orders.cells[day % orders.rows][slot].astype(np.int64)
+            if placed.any():
+                np.add.at(self.inflow[day % OUTCOME_DAYS], market, placed * change)
+
+    def _learn(self, end: int) -> None:
+        """A day is over: outcomes by the age of their orders, beside what orders of that age would bring in all."""
+        rows = ((end - 1) // DAY - np.arange(OUTCOME_DAYS)) % OUTCOME_DAYS
+        self.learned = FADE * self.learned + np.stack([self.came.astype(np.float64), self.inflow[rows] / SCALE])
+        self.came[:] = 0
+        self._forget_cache()
+
+    # -- what is due -----------------------------------------------------------------------------------------------
 
     def exposure(self, end: int, size: int, slot: Ints, orders: Ring) -> Floats:
         """The orders of each entity that are due in [end - size, end): a day's orders by their share."""
@@ -44,14 +104,17 @@ class Delays:
         for at in range(0, len(slot), CHUNK):
             some = slice(at, at + CHUNK)
             total[some] = in_order(orders.cells[np.ix_(rows, slot[some])] * weights[:, market[some]])
-        old = self.people.born[slot] < self.started + DAY
-        return np.where(old, total / self.known(end, size)[market], total)
+        unsaid = (self.people.born[slot] < self.started + DAY) & ~self.exact[market]
+        return np.where(unsaid, total / self.known(end, size)[market], total)
+
+    @property
+    def exact(self) -> Bools:
+        """(n_markets,): whether nearly all outcomes say when their orders were placed."""
+        exact: Bools = self.said[1] >= SAID * self.said.sum(axis=0)
+        return exact
 
     def known(self, end: int, size: int) -> Floats:
-        """(n_markets,): the part of the orders behind a window that the stream, still young, has seen.
-
-        Of creators who were there when it began; they are taken to have sold before as they did since.
-        """
+        """(n_markets,): the part of the orders behind a window that the stream, still young, has seen."""
         weights, first = self.weights(end, size), (end - 1) // DAY - self.started // DAY
         if first >= OUTCOME_DAYS:
             return np.ones(weights.shape[1])
@@ -60,28 +123,11 @@ class Delays:
         known: Floats = np.clip(in_order(parts) / in_order(weights), KNOWN_MIN, 1.0)
         return known
 
-    def take_in(self, end: int, base: int, market: Ints, brings: Ints) -> None:
-        """The orders of the base pane that ends now will bring so many outcomes (fixed point)."""
-        self.started = end - base if self.started == NEVER else self.started
-        day = (end - 1) // DAY % OUTCOME_DAYS
-        if (end - base) % DAY == 0:  # a new day began with this pane
-            self.inflow[day] = 0
-        np.add.at(self.inflow[day], market, brings)
-
-    def relevel(self, slot: Ints, market: Ints, change: Ints, orders: Ring) -> None:
-        """The levels of these entities changed by so much (fixed point), and with them what their orders bring."""
-        newest = orders.newest
-        for day in range(max(newest - OUTCOME_DAYS + 1, 0), newest + 1):
-            placed = orders.cells[day % orders.rows][slot].astype(np.int64)
-            if placed.any():
-                np.add.at(self.inflow[day % OUTCOME_DAYS], market, placed * change)
-
     def due(self, end: int, size: int) -> Floats:
         """What the orders so far should bring in [end - size, end)."""  # (n_markets,)
         rows = ((end - 1) // DAY - np.arange(OUTCOME_DAYS)) % OUTCOME_DAYS
-        n = self.inflow.shape[1]
-        due = in_order(self.inflow[rows] * self.weights(end, size)[:, :n])
-        return np.maximum(due / SCALE, 0.0) / self.known(end, size)[:n]
+        due = np.maximum(in_order(self.inflow[rows] * self.weights(end, size)) / SCALE, 0.0)
+        return np.where(self.exact, due, due / self.known(end, size))
 
     def settled(self, end: int) -> bool:
         """Whether the stream is so old that all orders behind an outcome are known."""
@@ -95,23 +141,41 @@ class Delays:
         """(n_markets,): whether enough of the orders behind a window is known to learn from it."""
         return self.known(end, size) >= RIPE
 
+    # -- the curve -------------------------------------------------------------------------------------------------
+
     def weights(self, end: int, size: int) -> Floats:
-        """(days, n_markets) by age: the share of that day's orders whose outcomes fall into [end - size, end)."""
+        """(days, n_markets) by age: the share of that day's orders whose outcomes fall into [end - size, end).
+
+        The parts of the window in each calendar day, times the share of outcomes that come so many days later.
+        """
         into = (end - 1) % DAY + 1  # the same at the same hour of every day
-        key = (into, size, len(self.people.markets))
-        if key not in self._cache:
+        if (into, size) not in self._cache:
             if len(self._cache) >= CACHE_MAX:
                 self._cache.clear()
-            self._cache[key] = self._weights(into, size)
-        return self._cache[key]
+            curve = self.curve()
+            weights = np.zeros_like(curve)
+            for ago in range((size - into + DAY - 1) // DAY + 1):
+                part = min(into, size) if ago == 0 else min(into + ago * DAY, size) - (into + (ago - 1) * DAY)
+                weights[ago:] += part / DAY * curve[: OUTCOME_DAYS - ago]
+            self._cache[into, size] = weights
+        return self._cache[into, size]
 
-    def _weights(self, into: int, size: int) -> Floats:
-        weights = np.empty((OUTCOME_DAYS, len(self.people.markets)))
-        ages = np.arange(OUTCOME_DAYS) * DAY + into - DAY / 2  # from the middle of the day's orders
-        ages[0] = into / 2
-        for market, code in self.people.markets.items():
-            curve = self.curves.get(market, self.curves["default"])
-            scale = curve.shape / millis(curve.mean)
-            upper = special.gammainc(curve.shape, ages * scale)
-            weights[:, code] = upper - special.gammainc(curve.shape, np.maximum(ages - size, 0.0) * scale)
-        return weights
+    def curve(self) -> Floats:
+        """(days, n_markets): the share of a day's outcomes that come so many calendar days after it; sums to 1."""
+        if "curve" not in self._curve:
+            came, due = self.learned
+            markets = list(self.people.markets)[: came.shape[1]]
+            prior = np.stack([self._configured(market) for market in markets], axis=-1)
+            share = (came + PRIOR_OUTCOMES * prior) / (due + PRIOR_OUTCOMES)
+            self._curve["curve"] = share / in_order(share)
+        return self._curve["curve"]
+
+    def _configured(self, market: str) -> Floats:
+        """(days,): the same of the configured gamma distribution."""
+        curve = self.curves.get(market, self.curves["default"])
+        scale = curve.shape * DAY / millis(curve.mean)
+        left = 1.0 - (np.arange(PARTS) + 0.5) / PARTS  # of the order's own day
+        reached = special.gammainc(curve.shape, (np.arange(OUTCOME_DAYS)[:, None] + left) * scale)
+        by_end = in_order(np.ascontiguousarray(reached.T)) / PARTS
+        share: Floats = np.diff(by_end, prepend=0.0)
+        return share

@@ -7,12 +7,14 @@ the input nor its speed can show in the output.
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import UNSET
 
 from config.schema import Catalogue, millis
-from detectors.base import Ints
+from detectors.base import Bools, Ints
 from streams.alerts import AlertWriter
 from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined
 from streams.entities import UNBORN, Population
@@ -20,12 +22,12 @@ from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Probe
-from streams.policy import Episode, Reading, alert_id, continued, opened, thresholds
-from streams.rates import DAY, HOUR, Judged, RateWatch
-from streams.records import Alert
+from streams.policy import Episode, Reading, alert_id, continued, opened, thresholds, window_thresholds
+from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
+from streams.records import Alert, Event
 from streams.windows import NEVER, Watermark
 
-ENGINE_VERSION = "1"  # of the arithmetic: a change of any number in an alert changes it
+ENGINE_VERSION = "2"  # of the arithmetic: a change of any number in an alert changes it
 FAR_MAX = 1_024  # events that wait for others to confirm their time
 BELIEVED_AT_CLOSE = 30 * DAY  # when the input ends, times no further than this beyond the watermark are believed
 
@@ -248,12 +250,33 @@ class Engine:
             self.counts["limit_hit", "entities"] += int((~counts).sum())
             time, slot, route = time[counts], slot[counts], route[counts]
         self.counts["late", "events"] += int((time < self.clock.closed).sum())
+        rows = np.flatnonzero(keep)[counts]
+        known = self._outcomes(batch, rows, time, slot, route)
+        live = self.people.lives.follow(time, slot, *(self.plan.routes.table(m)[route] for m in self.plan.live_marks))
         for (matcher, pane), ring in self.plan.rings.items():
             mine = self.plan.routes.table(matcher)[route]
+            if matcher in known:
+                mine = mine & known[matcher]
+            during = self.plan.matchers[matcher].live
+            if during is not None:
+                mine = mine & (live == during)
             if mine.any():
                 self.counts["too_late", str(pane)] += ring.add(time[mine], slot[mine])
         self.evidence.cover(batch)
-        self._add_rare(batch, np.flatnonzero(keep)[counts])
+        self._add_rare(batch, rows)
+
+    def _outcomes(self, batch: Batch, rows: Ints, time: Ints, slot: Ints, route: Ints) -> dict[int, Bools]:
+        """Outcomes teach the delay curves; by matcher, those that are not of an order from before the stream."""
+        known: dict[int, Bools] = {}
+        for watch in self.plan.rate_watches():
+            if watch.kind == "outcome":
+                mine = np.flatnonzero(self.plan.routes.table(watch.matcher)[route])
+                ref_at = np.array([_ref_at(batch.events[i]) for i in rows[mine].tolist()], dtype=np.int64)
+                known[watch.matcher] = np.ones(len(rows), dtype=np.bool_)
+                known[watch.matcher][mine] = watch.delays.arrive(time[mine], ref_at, slot[mine])
+        for matcher, those in known.items():
+            self.counts["early_order", sorted(self.plan.matchers[matcher].events)[0]] += int((~those).sum())
+        return known
 
     def _add_rare(self, batch: Batch, rows: Ints) -> None:
         """Events that rules and patterns look at one by one."""
@@ -273,11 +296,15 @@ class Engine:
     # -- judging -----------------------------------------------------------------------------------------------
 
     def _judge(self, probe: Probe, end: int, readings: dict[tuple[int, int], list[Reading]]) -> None:
-        """Read one window of a signal for the entities whose newest pane moved or who have an open episode."""
+        """Read one window of a signal for the entities with enough in it, of late, or with an open episode."""
         watches = [self.plan.watches[probe.signal][test] for test in probe.tests]
-        open_slots = [slot for signal, slot in self.episodes if signal == probe.signal]
+        open_slots = np.array([slot for signal, slot in self.episodes if signal == probe.signal], dtype=np.int64)
         moved = [w.moved(end, probe.hop) if isinstance(w, RateWatch) else w.due(end) for w in watches]
-        slots = np.unique(np.concatenate([*moved, np.array(open_slots, dtype=np.int64)]))
+        slots = reduce(np.union1d, moved)
+        for watch in watches:
+            if isinstance(watch, RateWatch):
+                slots = slots[watch.enough(end, probe.window, slots)]
+        slots = np.union1d(slots, open_slots)
         signal = self.plan.signals[probe.signal]
         if not len(slots):
             return
@@ -302,10 +329,11 @@ class Engine:
         self, watch: Any, probe: Probe, end: int, slots: Ints, hysteresis: float
     ) -> tuple[Ints, np.ndarray, np.ndarray, np.ndarray]:
         """Level, hold, score and value of one test."""
-        marks = thresholds(watch.test.severity)
+        marks: tuple[float, ...] = thresholds(watch.test.severity)
         if isinstance(watch, RateWatch):
+            marks = window_thresholds(watch.test.severity, probe.size)
             judged: Judged = watch.observe(end, probe.window, slots)
-            result = watch.score(judged)
+            result = watch.score(probe.window, judged)
             score, value = result.score, judged.x.value
             enough = value >= watch.test.minimum
             if hasattr(watch.test, "minimum_of"):
@@ -365,8 +393,12 @@ class Engine:
     # -- learning ----------------------------------------------------------------------------------------------
 
     def _learn(self, end: int) -> None:
-        """An hour is over: a 24th of the entities fold their last day into what is expected of them."""
-        turn = self.entities.hashes[: self.people.capacity] % 24 == end // HOUR % 24
+        """An hour is over: markets learn it; and every TURN an eighth of the entities, each once a day, its day."""
+        for rate_watch in self.plan.rate_watches():
+            rate_watch.learn_hour(end)
+        if end % TURN:
+            return
+        turn = self.entities.hashes[: self.people.capacity] % (DAY // TURN) == end // TURN % (DAY // TURN)
         slot = np.flatnonzero(turn & (self.people.born != UNBORN))
         idle = self.people.last_seen[slot] < end - self.inactive_after
         busy = {s for _, s in self.episodes}
@@ -419,3 +451,8 @@ class Engine:
             for watch in self.plan.rare_watches():
                 if isinstance(watch, SequenceWatch):
                     watch.grow(self.entities.capacity)
+
+
+def _ref_at(event: Event) -> int:
+    """When what an event refers to happened, in ms; NEVER where it doesn't say."""
+    return NEVER if event.attrs is UNSET else int(event.attrs.get("ref_at", NEVER))

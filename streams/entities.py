@@ -4,6 +4,7 @@ import numpy as np
 
 from detectors.base import Bools, Ints
 from streams.columns import Entities
+from streams.lives import Lives
 
 UNBORN = -1
 COHORTS_MAX = 4_096
@@ -18,6 +19,7 @@ class Population:
         self.last_seen = np.full(entities.capacity, UNBORN, dtype=np.int64)  # (capacity,) ms
         self.category = np.full(entities.capacity, -1, dtype=np.int64)  # (capacity,) code of the newest
         self.cohort = np.zeros(entities.capacity, dtype=np.int64)  # (capacity,) index into cohorts
+        self.lives = Lives(entities.capacity)
         self.cohorts: dict[tuple[int, int], int] = {}  # (market code, category code or -1) -> index
         self.cohort_market = np.zeros(0, dtype=np.int64)  # (n_cohorts,) market code
         self.cohort_size = np.zeros(0, dtype=np.int64)  # (n_cohorts,) entities
@@ -44,6 +46,7 @@ class Population:
                 np.concatenate([a, absent]) for a in (self.born, self.last_seen, self.category)
             )
             self.cohort = np.concatenate([self.cohort, np.zeros(more, dtype=np.int64)])
+            self.lives.grow(more)
 
     def arrive(self, slot: Ints, time: Ints, category: Ints, limit: int) -> tuple[Bools, Ints]:
         """Take in the entities of these events: which events count (the limit keeps newcomers out), and who is new.
@@ -101,5 +104,6 @@ class Population:
         self.born[slot] = UNBORN
         self.last_seen[slot] = UNBORN
         self.category[slot] = -1
+        self.lives.forget(slot)
         self.live -= len(slot)
         self.entities.unsettled.update(slot.tolist())

@@ -13,6 +13,7 @@ from streams.entities import Population
 
 HOUR = 3_600_000
 DAY = 86_400_000
+TURN = 3 * HOUR  # between two lots of entities that learn; each has one turn a day
 SCALE = float(1 << 20)  # fixed point: 20 bits behind the point
 PROFILE_EVENTS = 20.0  # events that an hour of the week must have had before its own activity weighs half
 PROFILE_DAYS, PROFILE_WEEKS = 14.0, 4.0  # half-lives, in samples, of an hour's and of a weekday's activity
@@ -108,7 +109,9 @@ def _of_week(end: int) -> tuple[int, int]:
 
 
 def _shrunk(sums: Floats) -> Floats:
-    shrunk: Floats = (sums[0] + PROFILE_EVENTS) / (sums[1] + PROFILE_EVENTS)
+    """Hours, or days, of few events, and those not seen yet, are taken to be as busy as all together."""
+    seen, due = in_order(sums[0]) + PROFILE_EVENTS, in_order(sums[1]) + PROFILE_EVENTS
+    shrunk: Floats = (sums[0] + PROFILE_EVENTS * (seen / due)) / (sums[1] + PROFILE_EVENTS)
     return shrunk
 
 
@@ -121,7 +124,7 @@ class Lift:
     """
 
     def __init__(self, base: int, sizes: list[int], kind: str) -> None:
-        self.chain = sorted({*sizes, DAY}, reverse=True)
+        self.chain = sorted(sizes, reverse=True)
         self.strength = LIFT_EVENTS[kind]
         self.seen, self.due = Series(base, self.chain[0]), Series(base, self.chain[0])
         self.mass = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) sums of the entities' usual day and its square
@@ -136,13 +139,13 @@ class Lift:
         self.due.jump()
 
     def now(
-        self, end: int, size: int, market: Ints, own_seen: Floats, own_due: Floats, own_day: Ints, spread: Floats,
-        market_due: Callable[[int, int], Floats],
+        self, end: int, size: int, market: Ints, own_count: Callable[[int], Floats], own_due: Floats, own_day: Ints,
+        spread: Floats, market_due: Callable[[int, int], Floats],
     ) -> tuple[Floats, Floats]:  # fmt: skip
         """The lift of each entity's peers, itself left out, and its relative variance.
 
-        `own_day` is the entity's part of `mass`; `spread` the peers' dispersion; `market_due(end, size)` what is
-        usual for all.
+        `own_count(size)` is what the entity did in a window, `own_due` what would be usual for it in this one,
+        `own_day` its part of `mass`; `spread` the peers' dispersion; `market_due(end, size)` what is usual for all.
         """
         days = np.maximum((self.mass[0][market] - own_day) / SCALE, 1e-9)
         squares = np.maximum((self.mass[1][market] - fixed_square(own_day)) / SCALE, 0.0)
@@ -154,12 +157,17 @@ class Lift:
                 break
             all_due = market_due(end, longer)
             own = own_due * (all_due / here)[market]
-            seen = np.maximum(self.seen.window(end, longer)[market] - own_seen, 0.0)
+            seen = np.maximum(self.seen.window(end, longer)[market] - np.minimum(own_count(longer), cap(own)), 0.0)
             due = np.maximum(all_due[market] - own, 0.0)
             less = 1.0 + shared * due
             events = due / less
             lift = np.clip((seen / less + self.strength * lift) / (events + self.strength), *LIFT_RANGE)
         return lift, 1.0 / ((events + self.strength) * np.minimum(lift, 1.0))
+
+
+def cap(due: Floats) -> Floats:
+    """What one entity counts for at most among its peers: a runaway must not move its market."""
+    return np.floor(8.0 * due + 5.0)
 
 
 def fixed_square(day: Ints) -> Ints:
@@ -171,7 +179,7 @@ def fixed_square(day: Ints) -> Ints:
 class Peers:
     """What is usual in a cohort (a market's creators of one category), shrunk to its market."""
 
-    FADE = 0.5 ** (1.0 / (24 * 14))  # an hour: a half-life of 14 days
+    FADE = 0.5 ** (TURN / (14 * DAY))  # a turn: a half-life of 14 days
     EVENTS = 20.0  # events that a cohort must have before its own rate weighs half against its market's
     START: ClassVar = {"volume": 1.0, "outcome": 0.05, "share": 0.05}  # before anything is known, worth one event
 
@@ -208,41 +216,40 @@ class Spread:
     """How much counts vary beyond Poisson and beyond what the expectation's own errors explain.
 
     Two parts, learned from the windows of all entities, quiet ones included: what there is always, and what a lift
-    adds, since creators share in their market's lift unevenly.
+    adds, since creators share in their market's lift unevenly. Both at once, by least squares: variance beyond
+    Poisson = (always + uneven * log(lift)**2) * mean**2.
     """
 
     PRIOR = (0.2, 0.16)  # before anything is known: always; and of the own lift per squared log of the market's
     PRIOR_WEIGHT = 5.0  # worth so many large counts
     SHARD_WEIGHT = 50.0  # large counts after which a market's own figure weighs half against all markets' in the shard
-    FADE = 0.5 ** (1.0 / (24 * 7))  # an hour: a half-life of 7 days
+    FADE = 0.5 ** (TURN / (7 * DAY))  # a turn: a half-life of 7 days
     SURPRISE_MAX = 25.0  # a residual counts for at most 5 standard deviations: attacks are not noise
 
     def __init__(self, windows: int) -> None:
-        self.sums = np.zeros((4, windows, 0))  # (4, n_windows, n_markets) both parts: sum and weight, faded
-        self._cache: dict[tuple[int, int], Floats] = {}  # of _shrunk, until something is learned
+        self.sums = np.zeros((5, windows, 0))  # (5, n_windows, n_markets) of the normal equations, faded
+        self._cache: dict[int, tuple[Floats, Floats]] = {}  # of _parts, until something is learned
 
     def widen(self, markets: int) -> None:
         self.sums = widened(self.sums, markets)
         self._cache.clear()
 
     def always(self, window: int, market: Ints) -> Floats:
-        return self._shrunk(0, window)[market]
+        return self._parts(window)[0][market]
 
     def uneven(self, window: int, market: Ints, lift: Floats) -> Floats:
         log = np.log(lift)
-        uneven: Floats = self._shrunk(1, window)[market] * log * log
+        uneven: Floats = self._parts(window)[1][market] * log * log
         return uneven
 
-    def _shrunk(self, part: int, window: int) -> Floats:
+    def _parts(self, window: int) -> tuple[Floats, Floats]:
         """Of each market, shrunk to the shard's, and that to the prior: counts have long tails, samples are few."""
-        if (part, window) in self._cache:
-            return self._cache[part, window]
-        total, weight = self.sums[2 * part, window], self.sums[2 * part + 1, window]
-        n = self.PRIOR_WEIGHT
-        shard = (in_order(total[:, None]) + self.PRIOR[part] * n) / (in_order(weight[:, None]) + n)
-        shrunk: Floats = np.maximum((total + shard * self.SHARD_WEIGHT) / (weight + self.SHARD_WEIGHT), 0.0)
-        self._cache[part, window] = shrunk
-        return shrunk
+        if window not in self._cache:
+            mine, n = self.sums[:, window], self.PRIOR_WEIGHT
+            prior = np.array([self.PRIOR[0], 1.0, self.PRIOR[1], 0.0, 1.0])[:, None] * n
+            shard = in_order(mine.T)[:, None] + prior
+            self._cache[window] = _least_squares(mine + shard * (self.SHARD_WEIGHT / shard[1]))
+        return self._cache[window]
 
     def learn(
         self, window: int, hop: int, market: Ints, value: Floats, mean: Floats, doubt: Floats, lift: Floats
@@ -257,7 +264,18 @@ class Spread:
         log = np.log(lift)
         log = log * log
         n = self.sums.shape[2]
-        parts = (beyond - uneven * weight, weight, (beyond - always * weight) * log, weight * log * log)
+        parts = (beyond, weight, beyond * log, weight * log, weight * log * log)
         sums = np.stack([add_up(market, fixed(part), n) for part in parts])
-        self.sums[:, window] = self.FADE ** max(hop // HOUR, 1) * self.sums[:, window] + sums / SCALE
+        self.sums[:, window] = self.FADE ** max(hop // TURN, 1) * self.sums[:, window] + sums / SCALE
         self._cache.clear()
+
+
+def _least_squares(sums: Floats) -> tuple[Floats, Floats]:
+    """Both parts from the normal equations, neither under 0; if one would be, the other alone."""
+    y, w, yl, wl, wll = sums
+    inverse = 1.0 / (w * wll - wl * wl)
+    always, uneven = (y * wll - yl * wl) * inverse, (yl * w - y * wl) * inverse
+    only_always, only_uneven = np.maximum(y / w, 0.0), np.maximum(yl / wll, 0.0)
+    first = np.where(uneven < 0.0, only_always, np.where(always < 0.0, 0.0, always))
+    second = np.where(uneven < 0.0, 0.0, np.where(always < 0.0, only_uneven, uneven))
+    return first, second

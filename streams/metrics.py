@@ -97,6 +97,9 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("counter", "too_late_events_total", "",
             "Additions refused because their pane is gone: an event counts once for each measure that missed it.",
             "Find the late producer; what it sends is in no window."),
+        Definition("counter", "early_orders_total", "",
+            "Outcomes of orders from before the stream began; no outcome test counts them.",
+            "Falls to nothing within 45 days of a start. If not: a producer gives a wrong `ref_at`."),
         Definition("counter", "unconfirmed_events_total", "",
             "Events so far ahead of the watermark that others had to confirm their time.",
             "A steady rate: a producer's clock is wrong. Those never confirmed are dead letters, time_unconfirmed."),
@@ -191,6 +194,7 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
 _TALLIES = {  # Engine.counts, by what -> the counter; what has no label of its own is summed
     "late": "late_events_total",
     "too_late": "too_late_events_total",
+    "early_order": "early_orders_total",
     "panes_closed": "panes_closed_total",
     "waiting": "unconfirmed_events_total",
     "stepped": "stepped_entities_total",

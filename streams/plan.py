@@ -39,6 +39,7 @@ class Plan:
         for index, signal in enumerate(self.signals):
             self.watches.append([self._watch(signal, test) for test in signal.tests])
             self.probes += self._probes(index, signal)
+        self.live_marks = tuple(self._matcher(Matcher(frozenset({f"live.{mark}"}))) for mark in ("started", "ended"))
         self.routes = Routes(self.matchers)
         self._rare_matchers = {m for w in self.rare_watches() for m in _matchers_of(w)}
 
@@ -47,10 +48,10 @@ class Plan:
             self.matchers.append(matcher)
         return self.matchers.index(matcher)
 
-    def measure(self, signal: Signal, name: str) -> int:
+    def measure(self, signal: Signal, name: str, outcome: bool = False) -> int:
         """The matcher of a measure."""
         measure: Measure = signal.measures[name]
-        return self._matcher(step_matcher(measure.events, measure.where))
+        return self._matcher(step_matcher(measure.events, measure.where)._replace(live=measure.live, outcome=outcome))
 
     def _ring(self, matcher: int, pane: int, size: int) -> Ring:
         rows = size // pane + -(-HOUR // pane) + 2  # the window, what may lie ahead, and the pane that leaves
@@ -68,7 +69,7 @@ class Plan:
         if isinstance(test, Sequence):
             steps = [self._matcher(step_matcher(s.events, s.where, s.novel)) for s in test.steps]
             return SequenceWatch(test, windows[0][0], steps, self.people.capacity)
-        matcher = self.measure(signal, test.measure)
+        matcher = self.measure(signal, test.measure, isinstance(test, Outcome))
         rings = {hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}
         of_rings: dict[int, Ring] = {}
         if isinstance(test, Share):

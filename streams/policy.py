@@ -3,6 +3,7 @@
 Everything here is a pure function of an episode and what was read now; the engine keeps the episodes.
 """
 
+import math
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from config.schema import Signal, millis
 from streams.records import Severity, Status, StatusReason
 
 LEVELS: tuple[Severity, ...] = ("info", "info", "warning", "critical")  # by level; level 0 is no alert
+DAY = 86_400_000
 GROWN = 1.5  # an update is worth a revision when what is observed grew by half
 
 
@@ -48,6 +50,16 @@ class Decision(NamedTuple):
 def thresholds(severity: Thresholds) -> tuple[float, float, float]:
     """Scores from which a reading is info, warning, critical; infinity where never."""
     return tuple(float("inf") if t is None else t for t in (severity.info, severity.warning, severity.critical))  # type: ignore[return-value]
+
+
+def window_thresholds(severity: Thresholds, size_ms: int) -> tuple[float, ...]:
+    """The same for one window: thresholds are for a day's. A shorter one is judged anew more often in a day, a longer
+    one less often, so that at a score of -log10 p each gives as many false alarms a day.
+
+    >>> [round(t, 2) for t in window_thresholds(Thresholds(warning=3.0, critical=6.0), 6 * 3_600_000)]
+    [inf, 3.6, 6.6]
+    """
+    return tuple(t - math.log10(size_ms / DAY) for t in thresholds(severity))
 
 
 def alert_id(signal: str, kind: str, entity: str, market: str, opened_at: int) -> str:

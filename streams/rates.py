@@ -10,14 +10,33 @@ import numpy as np
 
 from config.schema import Delay, Outcome, Share, Volume
 from detectors.base import Bools, Floats, Ints, Observation, Score
+from streams.calibration import Calibration
 from streams.delays import OUTCOME_DAYS, Delays
 from streams.entities import UNBORN, Population
-from streams.market import DAY, HOUR, SCALE, Lift, Peers, Series, Spread, Week, add_up, fixed, fixed_square, widened
-from streams.windows import Ring
+from streams.market import (
+    DAY,
+    HOUR,
+    SCALE,
+    TURN,
+    Lift,
+    Peers,
+    Series,
+    Spread,
+    Week,
+    add_up,
+    cap,
+    fixed,
+    fixed_square,
+    widened,
+)
+from streams.unrest import Unrest
+from streams.windows import NEVER, Ring
 
-__all__ = ["DAY", "HOUR", "OUTCOME_DAYS", "SCALE", "Judged", "RateWatch"]
+__all__ = ["DAY", "HOUR", "OUTCOME_DAYS", "SCALE", "TURN", "Judged", "RateWatch"]
 
 SURGE_SD = 1.5  # a day of outcomes is learned up to so many sd over what was expected of it
+FIRST = 2 * DAY  # of learning, in which levels are found; only then how they vary
+SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is not learned; for so many days
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
 
@@ -36,7 +55,7 @@ class RateWatch:
 
     STATE: tuple[str, ...] = (  # every attribute that changes; a part's are its own arrays
         "level", "since_fold", "of_since_fold", "own", "day", "rate_then", "total", "hours", "week", "lift", "peers",
-        "spread", "delays",
+        "spread", "calibration", "delays", "learning_since", "unrest", "held",
     )  # fmt: skip
 
     def __init__(
@@ -59,10 +78,12 @@ class RateWatch:
         self.people = people
         self.level: Any = test.detector.init(people.capacity)  # a NamedTuple of arrays, as the detector has it
         zeros = np.zeros(people.capacity, dtype=np.int64)
+        self.held = zeros.copy()  # (capacity,) days in a row that were not learned, since they looked like a surge
         self.since_fold = zeros  # (capacity,) events since the last fold
         self.of_since_fold = zeros.copy()  # (capacity,) a share's trials likewise
         self.own = zeros.copy()  # (capacity,) fixed: own level, events per unit of exposure; 0 unborn
         self.day = zeros.copy()  # (capacity,) fixed: events that the last folded day would usually have had
+        self.unrest = Unrest(people.capacity)
         self.rate_then = np.zeros(people.capacity)  # (capacity,) the peers' rate at the last fold
         self.total = np.zeros(0, dtype=np.int64)  # (n_markets,) fixed: the sum of the own levels
         sizes = [size for size, _ in windows]
@@ -71,7 +92,9 @@ class RateWatch:
         self.week = Week()
         self.peers = Peers(people, self.kind)
         self.spread = Spread(len(windows))
+        self.calibration = Calibration(len(windows))
         self.delays = Delays(delays, people)
+        self.learning_since = NEVER  # ms, the first fold
         self._due: dict[tuple[int, int], Floats] = {}  # of _market_due, until a pane closes or a level moves
 
     # -- growth ------------------------------------------------------------------------------------------------
@@ -83,9 +106,10 @@ class RateWatch:
             fresh = self.test.detector.init(more)
             self.level = type(fresh)(*(np.concatenate(pair) for pair in zip(self.level, fresh, strict=True)))
             zeros = np.zeros(more, dtype=np.int64)
-            for name in ("since_fold", "of_since_fold", "own", "day"):
+            for name in ("since_fold", "of_since_fold", "own", "day", "held"):
                 setattr(self, name, np.concatenate([getattr(self, name), zeros]))
             self.rate_then = np.concatenate([self.rate_then, np.zeros(more)])
+            self.unrest.grow(self.people.capacity)
         markets, cohorts = len(self.people.markets), len(self.people.cohort_market)
         if markets > self.lift.mass.shape[1]:
             for part in (self.lift, self.hours, self.week, self.spread, self.delays):
@@ -109,6 +133,8 @@ class RateWatch:
         self.since_fold[slot] = 0
         self.of_since_fold[slot] = 0
         self.rate_then[slot] = 0.0
+        self.unrest.forget(slot)
+        self.held[slot] = 0
 
     def jump(self) -> None:
         """After a gap in which everybody was forgotten."""
@@ -134,6 +160,11 @@ class RateWatch:
     def moved(self, end: int, hop: int) -> Ints:
         """Whose newest pane has an event."""
         return np.flatnonzero(self.rings[hop].pane(end))
+
+    def enough(self, end: int, window: int, slot: Ints) -> Bools:
+        """Whose window has the minimum: nobody else can alarm, and most have not."""
+        size, hop = self.windows[window]
+        return self.rings[hop].window(end, size, slot) >= self.test.minimum
 
     # -- what is expected --------------------------------------------------------------------------------------
 
@@ -167,17 +198,35 @@ class RateWatch:
         usual = exposure * rate  # before any lift
         own = exposure * (self.own[slot] / SCALE)
         always = self.spread.always(window, market)
-        seen = np.minimum(value, _cap(own))
-        lift, doubt = self.lift.now(end, size, market, seen, own, self.day[slot], always, self._market_due)
+        lift, doubt = self.lift.now(
+            end, size, market, lambda longer: self._count(end, longer, size, slot, value), own, self.day[slot], always,
+            self._market_due,
+        )  # fmt: skip
         expected = np.maximum(usual * lift, 1e-9)
         if self.kind == "share":
             expected = np.minimum(expected, SHARE_MAX * exposure)
         doubt = doubt + self._young(slot, market)
-        dispersion = always + self.spread.uneven(window, market, lift) + doubt
+        restless = self.unrest.ratio(slot, self.spread.always(self.day_window, market))
+        dispersion = always * restless + self.spread.uneven(window, market, lift) + doubt
         n = len(slot)
         time, gap = np.full(n, end), np.zeros(n, dtype=np.int64)
         x = Observation(value, exposure, expected, dispersion, time, gap, np.zeros(n), learn)
         return Judged(slot, x, rate, lift, doubt)
+
+    def _count(self, end: int, longer: int, size: int, slot: Ints, value: Floats) -> Floats:
+        """What these entities did in the window of that size, up to its newest whole pane; `value` in this one."""
+        if longer == size:
+            return value
+        hop = next(hop for window, hop in self.windows if window == longer)
+        return np.maximum(value, self.rings[hop].window(end // hop * hop, longer, slot))
+
+    def _learn_unrest(self, slot: Ints, judged: Judged) -> None:
+        x = judged.x
+        mean = self._step(self.memory(slot), x._replace(learn=np.zeros_like(x.learn)))[1].expected
+        always = self.spread.always(self.day_window, self.people.market_of[slot])
+        own = always * self.unrest.ratio(slot, always)
+        doubt = x.dispersion - own + self._level_doubt(slot, judged)
+        self.unrest.learn(slot, x.value, mean, x.dispersion + always, doubt)
 
     def _young(self, slot: Ints, market: Ints) -> Floats | float:
         """Relative variance of a level learned from few days, beyond what its detector knows: days are restless."""
@@ -186,8 +235,10 @@ class RateWatch:
         young: Floats = self.spread.always(self.day_window, market) / (1.0 + self.level.weight[slot])
         return young
 
-    def score(self, judged: Judged) -> Score:
-        return self._step(self.memory(judged.slot), judged.x)[1]
+    def score(self, window: int, judged: Judged) -> Score:
+        """Scored by the detector, and by how rare such a score has been in this window."""
+        score = self._step(self.memory(judged.slot), judged.x)[1]
+        return score._replace(score=self.calibration.calibrated(window, score.score, score.expected))
 
     def memory(self, slot: Ints) -> Any:
         """The detector's memory of these entities."""
@@ -212,7 +263,7 @@ class RateWatch:
         tried = self.of_rings[self.base].pane(end)[slot].astype(np.float64) if self.kind == "share" else None
         exposure = tried if tried is not None else self._exposure(end, self.base, slot)
         own = exposure * (self.own[slot] / SCALE)
-        seen = add_up(self.people.market_of[slot], fixed(np.minimum(value, _cap(own))), len(hours))
+        seen = add_up(self.people.market_of[slot], fixed(np.minimum(value, cap(own))), len(hours))
         self.lift.seen.append(end, seen)
         if self.kind != "volume":
             self._count_exposure(end)
@@ -245,34 +296,57 @@ class RateWatch:
         return self.delays.due(end, size) * (hours * (HOUR / size))
 
     def learn(self, end: int, slot: Ints, kept_out: Ints) -> None:
-        """An hour is over: the market's week learns it, and these entities fold their last day.
+        """A turn is over: these entities fold their last day.
 
         Those that are kept out have an episode, which is not to become usual.
         """
-        self._learn_week(end)
-        self._learn_spread(end, kept_out)
+        if not self._young_stream(end):
+            self._learn_spread(end, kept_out)
         frozen = np.isin(slot, kept_out)
         if self.kind == "outcome":
-            frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]]
+            frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]] | self._suspect(end, slot)
+        if self.learning_since == NEVER and not frozen.all():
+            self.learning_since = end
         cohort = self.people.cohort[slot]
         value = self.since_fold[slot].astype(np.float64)
         exposure = self._day_exposure(end, slot)
         judged = self._judged(end, self.day_window, DAY, slot, value, exposure, ~frozen)
-        # Half of a lift, in logs, is taken to stay: in the long run that pins the lift to 1, as nothing else would.
-        stays = np.sqrt(judged.lift)
-        mass = np.maximum(exposure * judged.peer_rate * stays, 1e-9)
-        if self.kind == "share":
-            mass = np.minimum(mass, SHARE_MAX * exposure)
-        doubt = np.log(stays)
-        x = judged.x._replace(expected=mass, dispersion=judged.x.dispersion + doubt * doubt)
+        if self.kind == "volume" and not self._young_stream(end):
+            self._learn_unrest(slot, judged)
+        stays, x = self._usual_day(end, exposure, judged)
         own = exposure * (self.own[slot] / SCALE)
         keep = ~frozen
-        self.peers.learn(cohort[keep], np.minimum(value, _cap(own))[keep], (exposure * stays)[keep])
+        self.peers.learn(cohort[keep], np.minimum(value, cap(own))[keep], (exposure * stays)[keep])
         state = self._fold(slot, frozen, judged.peer_rate, x)
         self._set_day(slot, fixed(own))
         self._set_own(slot, self._own_level(state, judged.peer_rate))
         self.since_fold[slot] = 0
         self.of_since_fold[slot] = 0
+
+    def _usual_day(self, end: int, exposure: Floats, judged: Judged) -> tuple[Floats, Observation]:
+        """What of a lift is taken to stay, and the day as the levels learn it.
+
+        Half of it, in logs: in the long run that pins the lift to 1, as nothing else would. In a young stream all of
+        it: it tells what is usual.
+        """
+        stays = judged.lift if self._young_stream(end) else np.sqrt(judged.lift)
+        mass = np.maximum(exposure * judged.peer_rate * stays, 1e-9)
+        if self.kind == "share":
+            mass = np.minimum(mass, SHARE_MAX * exposure)
+        doubt = np.log(stays)
+        return stays, judged.x._replace(expected=mass, dispersion=judged.x.dispersion + doubt * doubt)
+
+    def _suspect(self, end: int, slot: Ints) -> Bools:
+        """Whose outcomes look like the beginning of a surge: for some days that is not learned."""
+        worst = np.zeros(len(slot))
+        for window in sorted({self.day_window, len(self.windows) - 1}):
+            worst = np.maximum(worst, self.score(window, self.observe(end, window, slot)).score)
+        suspect: Bools = (worst >= SUSPECT) & (self.held[slot] < HELD_DAYS)
+        self.held[slot] = np.where(suspect, self.held[slot] + 1, np.where(worst < SUSPECT, 0, self.held[slot]))
+        return suspect
+
+    def _young_stream(self, end: int) -> bool:
+        return self.learning_since == NEVER or end - self.learning_since < FIRST
 
     def _day_exposure(self, end: int, slot: Ints) -> Floats:
         if self.kind == "share":
@@ -311,8 +385,8 @@ class RateWatch:
         level: Floats = self._step(state, x)[1].expected
         return level
 
-    def _learn_week(self, end: int) -> None:
-        """Shares have no hours: an hour with more trials has more hits."""
+    def learn_hour(self, end: int) -> None:
+        """The market's week learns the hour. Shares have no hours: one with more trials has more hits."""
         if self.kind == "share":
             return
         seen = self.lift.seen.window(end, HOUR)
@@ -320,9 +394,10 @@ class RateWatch:
         self.week.learn(end, seen, flat)
 
     def _learn_spread(self, end: int, kept_out: Ints) -> None:
-        """How much the windows of a 24th of the entities vary, quiet ones too; everybody at a new hour each day."""
+        """How much the windows of an eighth of the entities vary, quiet ones too; everybody at a new hour each day."""
         people, known = self.people, self.level.trials if self.kind == "share" else self.level.mass
-        turn = (people.entities.hashes[: people.capacity] // 24 + end // DAY * 7) % 24 == end // HOUR % 24
+        turns = DAY // TURN
+        turn = (people.entities.hashes[: people.capacity] // turns + end // DAY * 3) % turns == end // TURN % turns
         slot = np.flatnonzero(turn & (people.born != UNBORN) & (known > 0.0))
         slot = slot[~np.isin(slot, kept_out)]
         market = people.market_of[slot]
@@ -331,6 +406,8 @@ class RateWatch:
                 judged = self.observe(end, window, slot)
                 level = self.own[slot] / np.maximum(judged.peer_rate, 1e-12) / SCALE
                 doubt = 0.5 * (judged.doubt + self._level_doubt(slot, judged))  # both are at most so large
+                score = self._step(self.memory(slot), judged.x)[1]
+                self.calibration.learn(window, hop, score.score, score.expected)
                 self.spread.learn(window, hop, market, judged.x.value, judged.x.expected * level, doubt, judged.lift)
 
     def _level_doubt(self, slot: Ints, judged: Judged) -> Floats:
@@ -343,7 +420,3 @@ class RateWatch:
         doubt = 1.0 / (strength + self.level.hits[slot])
         return doubt
 
-
-def _cap(own: Floats) -> Floats:
-    """What one entity counts for at most among its peers: a runaway must not move its market."""
-    return np.floor(8.0 * own + 5.0)

@@ -14,13 +14,16 @@ source keep Faust's behaviour: record by record, committed by acknowledgement.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import get_logger
+
+from streams.columns import Record
 
 if TYPE_CHECKING:
     from streams.source import Source
@@ -34,11 +37,27 @@ class Run(msgspec.Struct, frozen=True, gc=False):
     """
 
     partition: int
-    records: list[Any]  # aiokafka.ConsumerRecord: offset, timestamp (ms), key, value, headers
+    records: list[Record]
     start: int  # where the run before it ended
     next_offset: int  # where the run after it starts; what `Source.durable` takes
     highwater: int  # the partition's end when this was fetched: highwater - next_offset is the lag
     epoch: int
+
+
+class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
+    """A decoded fetch. aiokafka has no setting for what a record becomes; its own has eleven fields, and the garbage
+    collector walks each of them.
+    """
+
+    source_topics: ClassVar[set[str]] = set()
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        if tp.topic not in self.source_topics:
+            return super()._consumer_record(tp, record)
+        return Record(record.offset, record.key, record.value, record.timestamp)
+
+
+fetcher.PartitionRecords = _Records
 
 
 class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -47,6 +66,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def __post_init__(self) -> None:
         super().__post_init__()
         self._source: Source = self.app.source
+        _Records.source_topics.add(self._source.settings.topic)
         self._epoch = 0
         self._next: dict[TP, int] = {}  # where the next run of a source partition starts
 
@@ -128,7 +148,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         last = record.records[-1]
         when = last.timestamp / 1000
         return ConsumerMessage(
-            *(tp.topic, tp.partition, last.offset, when, last.timestamp_type, None, None, record, None),
+            *(tp.topic, tp.partition, last.offset, when, 0, None, None, record, None),
             tp=tp,
             generation_id=self.app.consumer_generation_id,
         )

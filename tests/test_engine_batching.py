@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -128,7 +129,7 @@ def test_refilling_evidence_with_creators_of_the_past_makes_room_and_changes_not
     _, expected = run(records, eager(evidence=500))
     engine, result = Engine(eager(evidence=500), TOPIC, 0), Result()
     past = numbered([event(f"p{i}", "order.paid", f"past{i}", START, "SG") for i in range(300)])
-    shifted = [r._replace(offset=r.offset + 300) for r in records]
+    shifted = [msgspec.structs.replace(r, offset=r.offset + 300) for r in records]
     engine.prefill(past)
     keep(result, engine.feed([]))
     keep(result, engine.tick(START))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -282,7 +283,7 @@ def test_events_after_a_tick_that_ran_ahead_are_late_but_counted() -> None:
 def test_a_simulated_stream_with_one_wrong_clock_is_unmoved() -> None:
     records = simulated(8, creators=12, days=2, campaign_day=1, planted=1)
     place = len(records) // 2
-    tail = [r._replace(offset=r.offset + 1) for r in records[place:]]
+    tail = [msgspec.structs.replace(r, offset=r.offset + 1) for r in records[place:]]
     key, value = event("odd", "un.known", "c_00001", START)
     _, expected = run([*records[:place], Record(place, key, value, 0), *tail], eager())
     key, value = event("odd", "order.paid", "c_00001", IN_2099)
