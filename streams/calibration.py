@@ -45,8 +45,8 @@ class Calibration:
         """-log10 of how often a score is at least so high."""
         start, slope = self._tail(window, expected)
         lower = np.minimum(score, np.maximum(start + (score - FROM) / slope, 0.0))
-        rounded: Floats = np.round(np.where(score > FROM, lower, score), SCORE_DECIMALS)
-        return rounded
+        placed: Floats = np.where(score > FROM, lower, score)
+        return np.round(placed, SCORE_DECIMALS)
 
     def raw(self, window: int, calibrated: float, expected: Floats) -> float:
         """The lowest score of the detector's own that is calibrated to this one."""

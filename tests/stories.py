@@ -345,7 +345,7 @@ def _stories() -> Iterator[Story]:
         ),
         "order_spike": (
             "Orders jump fifteenfold for an afternoon", spike,
-            Found(on(CAMPAIGN, 12), "critical", (" orders in the last 6 hours, where about ",)),
+            Found(on(CAMPAIGN, 12), "critical", (" orders outside live sessions in the last 6 hours, where about ",)),
         ),
         "fake_engagement": (
             "Follows are bought from low-trust accounts", bought_likes,
