@@ -19,6 +19,7 @@ from streams.policy import (
     opened,
     strongest,
     thresholds,
+    window_thresholds,
 )
 from tests.streamed import HOUR, shipped
 
@@ -39,6 +40,14 @@ def test_marks_that_are_not_set_are_never_reached() -> None:
     assert thresholds(Severity()) == (float("inf"),) * 3
     assert thresholds(Severity(info=0.0, critical=2.0)) == (0.0, float("inf"), 2.0)
     assert LEVELS[1:] == ("info", "warning", "critical")
+
+
+@pytest.mark.parametrize("hours", [1, 6, 24, 72, 168])
+def test_a_shorter_window_gives_as_few_false_alarms_a_day_as_a_days_and_a_longer_one_fewer(hours: int) -> None:
+    info, *others = window_thresholds(Severity(warning=3.0, critical=6.0), hours * HOUR)
+    assert info == float("inf")
+    days = max(hours / 24, 1.0)
+    assert [10.0**-t * 24 / hours for t in others] == pytest.approx([1e-3 / days**0.5, 1e-6 / days**0.5])
 
 
 def test_an_alert_id_is_a_hash_of_signal_entity_market_and_opening() -> None:
