@@ -38,12 +38,13 @@ class Delays:
         self.started = NEVER  # ms, the first pane: no order from before it is known
         self.came = np.zeros((OUTCOME_DAYS, 0), dtype=np.int64)  # (days, n_markets) today's outcomes, by days since
         self.said = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) outcomes without and with the time of their order
+        self.vague = np.zeros(0, dtype=np.int64)  # (n_markets,) 1 where they mostly don't say it; judged once a day
         self.learned = np.zeros((2, OUTCOME_DAYS, 0))  # (2, days, n_markets) outcomes by age, and what was due; faded
         self._curve: dict[str, Floats] = {}  # (days, n_markets) by age, until something is learned
         self._cache: dict[tuple[int, int], Floats] = {}
 
     def widen(self, markets: int) -> None:
-        for name in ("inflow", "came", "said", "learned"):
+        for name in ("inflow", "came", "said", "vague", "learned"):
             setattr(self, name, widened(getattr(self, name), markets))
         self._forget_cache()
 
@@ -65,7 +66,7 @@ class Delays:
         ours = says & (ref_at >= (self.started if self.started != NEVER else time // HOUR * HOUR))
         age = np.clip(time // DAY - ref_at // DAY, 0, OUTCOME_DAYS - 1)
         np.add.at(self.came, (age[ours], market[ours]), 1)
-        counts: Bools = ours | ~self.exact[market]
+        counts: Bools = ours | ~says | (self.vague[market] == 1)
         return counts
 
     def take_in(self, end: int, base: int, market: Ints, brings: Ints) -> None:
@@ -89,7 +90,9 @@ class Delays:
     def _learn(self, end: int) -> None:
         """A day is over: outcomes by the age of their orders, beside what orders of that age would bring in all."""
         rows = ((end - 1) // DAY - np.arange(OUTCOME_DAYS)) % OUTCOME_DAYS
-        self.learned = FADE * self.learned + np.stack([self.came.astype(np.float64), self.inflow[rows] / SCALE])
+        said = self.said[1] / np.maximum(self.said.sum(axis=0), 1)  # what doesn't say it can't be placed
+        self.vague = (said < SAID).astype(np.int64) * (self.said.sum(axis=0) > 0)
+        self.learned = FADE * self.learned + np.stack([self.came.astype(np.float64), said * self.inflow[rows] / SCALE])
         self.came[:] = 0
         self._forget_cache()
 
@@ -104,14 +107,8 @@ class Delays:
         for at in range(0, len(slot), CHUNK):
             some = slice(at, at + CHUNK)
             total[some] = in_order(orders.cells[np.ix_(rows, slot[some])] * weights[:, market[some]])
-        unsaid = (self.people.born[slot] < self.started + DAY) & ~self.exact[market]
+        unsaid = (self.people.born[slot] < self.started + DAY) & (self.vague[market] == 1)
         return np.where(unsaid, total / self.known(end, size)[market], total)
-
-    @property
-    def exact(self) -> Bools:
-        """(n_markets,): whether nearly all outcomes say when their orders were placed."""
-        exact: Bools = self.said[1] >= SAID * self.said.sum(axis=0)
-        return exact
 
     def known(self, end: int, size: int) -> Floats:
         """(n_markets,): the part of the orders behind a window that the stream, still young, has seen."""
@@ -127,7 +124,7 @@ class Delays:
         """What the orders so far should bring in [end - size, end)."""  # (n_markets,)
         rows = ((end - 1) // DAY - np.arange(OUTCOME_DAYS)) % OUTCOME_DAYS
         due = np.maximum(in_order(self.inflow[rows] * self.weights(end, size)) / SCALE, 0.0)
-        return np.where(self.exact, due, due / self.known(end, size))
+        return np.where(self.vague == 1, due / self.known(end, size), due)
 
     def settled(self, end: int) -> bool:
         """Whether the stream is so old that all orders behind an outcome are known."""

@@ -32,7 +32,7 @@ class Lives:
                 t, s = int(time[i]), int(slot[i])
                 if starts[i]:
                     self.since[s], self.until[s] = t, t + LONGEST
-                elif ends[i]:
-                    self.until[s] = min(t + AFTER, int(self.since[s]) + LONGEST) if self.since[s] != NEVER else NEVER
+                elif ends[i] and NEVER != self.since[s] <= t:  # else it is late, and another's
+                    self.until[s] = min(t + AFTER, int(self.since[s]) + LONGEST)
                 during[i] = self.since[s] <= t < self.until[s]
         return during

@@ -53,9 +53,9 @@ def thresholds(severity: Thresholds) -> tuple[float, float, float]:
 
 
 def window_thresholds(severity: Thresholds, size_ms: int) -> tuple[float, ...]:
-    """The same for one window: thresholds are for a day's. A shorter one is anew more often in a day, so that its score
-    of -log10 p must be higher for as few false alarms a day; a longer one may be lower, by half as much, since it is
-    judged as often as its hop comes.
+    """The same for one window: thresholds are for a day's. A shorter one is judged anew more often in a day, so that its
+    score of -log10 p must be higher for as few false alarms a day; a longer one may be lower, by half as much, since
+    it is judged as often as its hop comes.
 
     >>> [round(t, 2) for t in window_thresholds(Thresholds(warning=3.0, critical=6.0), 6 * 3_600_000)]
     [inf, 3.6, 6.6]

@@ -37,7 +37,7 @@ class Plain:
     def see(self, time: int, slot: int, what: int) -> bool:
         if what == START:
             self.session[slot] = (time, time + 12 * HOUR)
-        elif what == END and slot in self.session:
+        elif what == END and slot in self.session and time >= self.session[slot][0]:
             since, _ = self.session[slot]
             self.session[slot] = (since, min(time + 30 * MINUTE, since + 12 * HOUR))
         since, until = self.session.get(slot, (0, 0))
