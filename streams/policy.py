@@ -53,7 +53,7 @@ def thresholds(severity: Thresholds) -> tuple[float, float, float]:
 
 
 def window_thresholds(severity: Thresholds, size_ms: int) -> tuple[float, ...]:
-    """The same for one window: thresholds are for a day's. A shorter one is judged anew more often in a day, so that its
+    """The same for one window: thresholds are for a day's. A shorter one is judged anew more often in a day, so its
     score of -log10 p must be higher for as few false alarms a day; a longer one may be lower, by half as much, since
     it is judged as often as its hop comes.
 
