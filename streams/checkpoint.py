@@ -1,7 +1,8 @@
 """Checkpoints as blocks: sparse, checksummed, whole or not at all. Pure: bytes in, bytes out.
 
-A snapshot's arrays are cut into blocks of BLOCK_BYTES. Only blocks that changed since the last manifest are written
-again; the manifest names every block, where it was last written, and its checksum. Keys say who wrote what:
+A snapshot's arrays, small ones joined, are cut into blocks of BLOCK_BYTES. Only blocks that changed since the last
+manifest are written again; the manifest names every block, where it was last written, and its checksum. Keys say who
+wrote what:
 `b/EPOCH/SEQUENCE/BLOCK` and `m/EPOCH/SEQUENCE`. A checkpoint exists once its manifest does, and is usable if all that
 it names is there and unharmed; else the one before it is. So two manifests and their blocks are kept; what no kept
 manifest names is deleted (a tombstone) behind the next one.
@@ -10,6 +11,7 @@ Compatibility: FORMAT is that of the bytes. Another format, engine version or co
 message; the operator chooses to start warm-up anew.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
@@ -20,8 +22,10 @@ import numpy as np
 from streams.errors import CheckpointError
 from streams.state import Memo, Snapshot
 
-FORMAT = 1
+FORMAT = 2
 BLOCK_BYTES = 192 * 1024
+SMALL_BYTES = 48 * 1024  # arrays up to this size stand together: hundreds of messages cost more than their bytes
+SMALL = "small"
 MEMO = "memo"
 
 
@@ -75,8 +79,14 @@ def encode(
 ) -> Written:
     """A checkpoint of this snapshot, sharing with the one before it whatever did not change."""
     pieces: dict[str, bytes] = {}
+    small: list[bytes] = []
     for path, array in snapshot.arrays.items():
-        pieces |= _cut(path, np.ascontiguousarray(array).tobytes())
+        data = np.ascontiguousarray(array).tobytes()
+        if len(data) <= SMALL_BYTES:
+            small.append(data)
+        else:
+            pieces |= _cut(path, data)
+    pieces |= _cut(SMALL, b"".join(small))
     pieces |= _cut(MEMO, msgspec.msgpack.encode(snapshot.memo))
     old = before.blocks if before else {}
     blocks: dict[str, Block] = {}
@@ -130,10 +140,15 @@ def decode(manifest: Manifest, stored: Mapping[str, bytes]) -> Snapshot:
             raise CheckpointError(f"block {name} is corrupt")
         parts.setdefault(name.rpartition("#")[0], []).append(data)
     memo = msgspec.msgpack.decode(b"".join(parts[MEMO]), type=Memo)
-    arrays = {}
+    arrays, small, at = {}, b"".join(parts[SMALL]), 0
     for path, array in manifest.arrays.items():
-        flat = np.frombuffer(b"".join(parts[path]), dtype=np.dtype(array.dtype))
-        arrays[path] = flat.reshape(array.shape).copy()
+        dtype = np.dtype(array.dtype)
+        size = dtype.itemsize * math.prod(array.shape)
+        if size <= SMALL_BYTES:
+            data, at = small[at : at + size], at + size
+        else:
+            data = b"".join(parts[path])
+        arrays[path] = np.frombuffer(data, dtype=dtype).reshape(array.shape).copy()
     return Snapshot(memo, arrays)
 
 

@@ -88,6 +88,10 @@ class Routes:
             code = self._cache[key] = self._learn(event)
         return code
 
+    def plain(self) -> dict[str, int]:
+        """The routes of the types that no attribute decides, as far as they were seen."""
+        return {kind: code for kind, code in self._cache.items() if isinstance(kind, str)}
+
     def _learn(self, event: Event) -> int:
         members = tuple(i for i, matcher in enumerate(self.matchers) if matcher.takes(event))
         if members not in self._codes:
@@ -236,19 +240,39 @@ class Reader:
                 kept.append(record)
             else:
                 self.unknown_types += 1
-        self.events.update([event.type for event in events])
-        slot_of, route_of, code_of = self.entities.slot, self.routes.of, self.entities.category_code
-        slot = np.array([slot_of(event.creator_id, event.market) for event in events], dtype=np.int64)
-        category = [-1 if event.category is UNSET else code_of(event.category) for event in events]
+        types = [event.type for event in events]
+        self.events.update(types)
+        slot = np.array(self._slots(events), dtype=np.int64)
+        plain, route_of = self.routes.plain(), self.routes.of
         batch = Batch(
             np.array([record.offset for record in kept], dtype=np.int64),
             np.array([event.occurred_at for event in events], dtype=np.int64),
             slot,
-            np.array([route_of(event) for event in events], dtype=np.int64),
+            np.array(
+                [plain[kind] if kind in plain else route_of(event) for kind, event in zip(types, events, strict=True)],
+                dtype=np.int64,
+            ),
             self.entities.hashes[slot],
-            np.array(category, dtype=np.int64),
+            np.array(self._categories(events), dtype=np.int64),
             events,
             kept,
             last + 1,
         )
         return batch, dead
+
+    def _slots(self, events: list[Event]) -> list[int]:
+        """Looked up in one go; only where somebody is new, one by one."""
+        known = self.entities.slots.get
+        slots = [known((event.creator_id, event.market)) for event in events]
+        if None in slots:
+            return [self.entities.slot(event.creator_id, event.market) for event in events]
+        return slots  # type: ignore[return-value]
+
+    def _categories(self, events: list[Event]) -> list[int]:
+        codes_of: dict[Any, int] = {UNSET: -1, **self.entities.categories}
+        known = codes_of.get
+        codes = [known(event.category) for event in events]
+        if None in codes:
+            code_of = self.entities.category_code
+            return [-1 if event.category is UNSET else code_of(event.category) for event in events]
+        return codes  # type: ignore[return-value]

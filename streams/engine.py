@@ -298,27 +298,28 @@ class Engine:
     def _judge(self, probe: Probe, end: int, readings: dict[tuple[int, int], list[Reading]]) -> None:
         """Read one window of a signal for the entities with enough in it, of late, or with an open episode."""
         watches = [self.plan.watches[probe.signal][test] for test in probe.tests]
-        open_slots = np.array([slot for signal, slot in self.episodes if signal == probe.signal], dtype=np.int64)
         moved = [w.moved(end, probe.hop) if isinstance(w, RateWatch) else w.due(end) for w in watches]
         slots = reduce(np.union1d, moved)
         for watch in watches:
             if isinstance(watch, RateWatch):
                 slots = slots[watch.enough(end, probe.window, slots)]
-        slots = np.union1d(slots, open_slots)
+        open_slots = [slot for signal, slot in self.episodes if signal == probe.signal]
+        if open_slots:
+            slots = np.union1d(slots, np.array(open_slots, dtype=np.int64))
         signal = self.plan.signals[probe.signal]
         if not len(slots):
             return
+        is_open = np.isin(slots, open_slots) if open_slots else np.zeros(len(slots), dtype=np.bool_)
         level = np.full(len(slots), 3)
         holds = np.ones(len(slots), dtype=np.bool_)
         shown: tuple[Any, Any] | None = None
         for watch in watches:
-            test_level, test_holds, score, value = self._read(watch, probe, end, slots, signal.hysteresis)
+            test_level, test_holds, score, value = self._read(watch, probe, end, slots, is_open, signal.hysteresis)
             level, holds = np.minimum(level, test_level), holds & test_holds
             shown = shown or (score, value)
         assert shown is not None
         if any(isinstance(w, RateWatch) for w in watches) and end < self.started + millis(signal.warmup):
             return
-        is_open = np.isin(slots, open_slots)
         for i in np.flatnonzero((level > 0) | is_open).tolist():
             reading = Reading(
                 int(level[i]), bool(holds[i]), float(shown[0][i]), float(shown[1][i]), probe.tests[0], probe.window
@@ -326,27 +327,36 @@ class Engine:
             readings.setdefault((probe.signal, int(slots[i])), []).append(reading)
 
     def _read(
-        self, watch: Any, probe: Probe, end: int, slots: Ints, hysteresis: float
+        self, watch: Any, probe: Probe, end: int, slots: Ints, is_open: Bools, hysteresis: float
     ) -> tuple[Ints, np.ndarray, np.ndarray, np.ndarray]:
         """Level, hold, score and value of one test."""
-        marks: tuple[float, ...] = thresholds(watch.test.severity)
         if isinstance(watch, RateWatch):
             marks = window_thresholds(watch.test.severity, probe.size)
-            judged: Judged = watch.observe(end, probe.window, slots)
-            result = watch.score(probe.window, judged)
-            score, value = result.score, judged.x.value
-            enough = value >= watch.test.minimum
-            if hasattr(watch.test, "minimum_of"):
-                enough &= judged.x.exposure >= watch.test.minimum_of
-            alarming = enough & (value >= watch.test.effect * result.expected)
-            self.counts["stepped", self.plan.names[probe.signal]] += len(slots)
+            score, value, alarming = self._score(watch, probe, watch.observe(end, probe.window, slots), is_open)
         else:
+            marks = thresholds(watch.test.severity)
             score = value = watch.score(end, slots)
             alarming = value >= watch.test.minimum
         level = np.zeros(len(slots), dtype=np.int64)
         for step, mark in enumerate(marks, start=1):
             level[alarming & (score >= mark)] = step
         return level, score >= hysteresis * min(marks), score, value
+
+    def _score(
+        self, watch: RateWatch, probe: Probe, judged: Judged, is_open: Bools
+    ) -> tuple[np.ndarray, np.ndarray, Bools]:
+        """Score, value, and whether it may alarm. Whose effect is too small, and has no episode, isn't scored."""
+        value, test = judged.x.value, watch.test
+        score, alarming = np.zeros(len(value)), value >= test.minimum
+        if hasattr(test, "minimum_of"):
+            alarming &= judged.x.exposure >= test.minimum_of
+        worth = np.flatnonzero((alarming & watch.stands_out(judged)) | is_open)
+        self.counts["stepped", self.plan.names[probe.signal]] += len(worth)
+        if len(worth):
+            result = watch.score(probe.window, judged.of(worth))
+            score[worth] = result.score
+            alarming[worth] &= value[worth] >= test.effect * result.expected
+        return score, value, alarming & (score > 0.0)
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         """Episodes move, in an order that no row number can show in."""

@@ -12,7 +12,7 @@ HOUR = 3_600_000
 HOURS_MAX = 24 * 100
 EVENTS_MAX = 5
 CONTRIBUTORS_MAX = 5
-MERGED_MAX = 1_024  # records; small batches are put together, so that a quiet stream's alerts have few to look through
+MERGED_MAX = 256  # records; small batches are put together, so that a quiet stream's alerts have few to look through
 
 
 class EvidenceBuffer:

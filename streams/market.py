@@ -84,16 +84,19 @@ class Week:
     def __init__(self) -> None:
         self.by_hour = np.zeros((2, 24, 0))  # (2, 24, n_markets) seen and due, faded
         self.by_day = np.zeros((2, 7, 0))  # (2, 7, n_markets)
+        self._cache: dict[tuple[int, int], Floats] = {}  # of profile, until something is learned
 
     def widen(self, markets: int) -> None:
         self.by_hour, self.by_day = widened(self.by_hour, markets), widened(self.by_day, markets)
+        self._cache.clear()
 
     def profile(self, end: int) -> Floats:
         """(n_markets,): activity of the hour that ends here, over the average hour's."""
         hour, day = _of_week(end)
-        hours, days = _shrunk(self.by_hour), _shrunk(self.by_day)
-        profile: Floats = hours[hour] / (in_order(hours) / 24) * (days[day] / (in_order(days) / 7))
-        return profile
+        if (hour, day) not in self._cache:
+            hours, days = _shrunk(self.by_hour), _shrunk(self.by_day)
+            self._cache[hour, day] = hours[hour] / (in_order(hours) / 24) * (days[day] / (in_order(days) / 7))
+        return self._cache[hour, day]
 
     def learn(self, end: int, seen: Floats, flat: Floats) -> None:
         """What was seen in the hour that ends here, beside what was due, were every hour alike."""
@@ -102,6 +105,7 @@ class Week:
         fade_hour, fade_day = 0.5 ** (1 / PROFILE_DAYS), 0.5 ** (1 / (24 * PROFILE_WEEKS))
         self.by_hour[:, hour] = fade_hour * self.by_hour[:, hour] + np.stack([seen, flat * days[day]])
         self.by_day[:, day] = fade_day * self.by_day[:, day] + np.stack([seen, flat * hours[hour]])
+        self._cache.clear()
 
 
 def _of_week(end: int) -> tuple[int, int]:

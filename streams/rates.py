@@ -37,6 +37,7 @@ __all__ = ["DAY", "HOUR", "OUTCOME_DAYS", "SCALE", "TURN", "Judged", "RateWatch"
 SURGE_SD = 1.5  # a day of outcomes is learned up to so many sd over what was expected of it
 FIRST = 2 * DAY  # of learning, in which levels are found; only then how they vary
 SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is not learned; for so many days
+SIEVE = 0.9  # of the least effect; below it nobody is scored
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
 
@@ -48,6 +49,13 @@ class Judged(NamedTuple):
     peer_rate: Floats  # (n,) the cohort's, per unit of exposure
     lift: Floats  # (n,) what the peers do now over what they usually do
     doubt: Floats  # (n,) relative variance of the lift and of a level learned from few days
+
+    def of(self, some: Ints) -> "Judged":
+        """The same for some of these entities."""
+        if len(some) == len(self.slot):
+            return self
+        x = Observation(*(a[some] for a in self.x))  # type: ignore[arg-type]
+        return Judged(self.slot[some], x, self.peer_rate[some], self.lift[some], self.doubt[some])
 
 
 class RateWatch:
@@ -240,6 +248,15 @@ class RateWatch:
         score = self._step(self.memory(judged.slot), judged.x)[1]
         return score._replace(score=self.calibration.calibrated(window, score.score, score.expected))
 
+    def stands_out(self, judged: Judged) -> Bools:
+        """Whether the effect may be large enough, by the level as it was last learned: a sieve, not the decision."""
+        if self.kind == "share":
+            return np.ones(len(judged.slot), dtype=np.bool_)
+        then = self.rate_then[judged.slot]
+        ratio = np.where(then > 0.0, self.own[judged.slot] / SCALE / np.maximum(then, 1e-12), 1.0)
+        far: Bools = judged.x.value >= SIEVE * self.test.effect * ratio * judged.x.expected
+        return far
+
     def memory(self, slot: Ints) -> Any:
         """The detector's memory of these entities."""
         return type(self.level)(*(a[slot] for a in self.level))
@@ -258,12 +275,12 @@ class RateWatch:
         slot = np.flatnonzero(row)
         value = row[slot].astype(np.int64)
         self.since_fold[slot] += value
-        hours = self.week.profile(end) * (self.base / HOUR)
-        self.hours.append(end, fixed(hours))
+        if self.kind != "share":
+            self.hours.append(end, fixed(self.week.profile(end) * (self.base / HOUR)))
         tried = self.of_rings[self.base].pane(end)[slot].astype(np.float64) if self.kind == "share" else None
         exposure = tried if tried is not None else self._exposure(end, self.base, slot)
         own = exposure * (self.own[slot] / SCALE)
-        seen = add_up(self.people.market_of[slot], fixed(np.minimum(value, cap(own))), len(hours))
+        seen = add_up(self.people.market_of[slot], fixed(np.minimum(value, cap(own))), len(self.total))
         self.lift.seen.append(end, seen)
         if self.kind != "volume":
             self._count_exposure(end)

@@ -76,14 +76,15 @@ def decode_event(key: bytes | None, value: bytes) -> Event:
         raise _as_record_error(error) from None
     if key is None or key != event.creator_id.encode():
         raise RecordError("key_mismatch", "$.creator_id", "Expected the record key to be the creator_id")
-    if event.type not in TYPES and not _DOTTED.match(event.type):
+    kind, attrs = event.type, event.attrs
+    if kind not in TYPES and not _DOTTED.match(kind):
         raise RecordError("invalid_field", "$.type", "Expected dotted lower case")
     if event.market not in _known_markets:
         if not _MARKET.match(event.market):
             raise RecordError("invalid_field", "$.market", "Expected two capital letters (ISO 3166-1 alpha-2)")
         _known_markets.add(event.market)
-    if event.attrs is not UNSET and ("ref_at" in event.attrs or event.type == "review.posted"):
-        _check_attrs(event.type, event.attrs)
+    if attrs is not UNSET and ("ref_at" in attrs or kind == "review.posted"):
+        _check_attrs(kind, attrs)
     return event
 
 

@@ -51,6 +51,9 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
 
     source_topics: ClassVar[set[str]] = set()
 
+    def __iter__(self) -> Any:
+        return self._records_iterator  # a call less for each record than by __next__
+
     def _consumer_record(self, tp: Any, record: Any) -> Any:
         if tp.topic not in self.source_topics:
             return super()._consumer_record(tp, record)

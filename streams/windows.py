@@ -63,10 +63,8 @@ class Ring:
 
     def window(self, end: int, size_ms: int, slot: Ints) -> Ints:
         """The sum of the panes in [end - size, end), for these entities."""
-        total = np.zeros(len(slot), dtype=np.int64)
-        last = end // self.pane_ms - 1
-        for pane in range(last, last - size_ms // self.pane_ms, -1):
-            total += self.cells[pane % self.rows][slot]
+        panes = end // self.pane_ms - 1 - np.arange(size_ms // self.pane_ms)
+        total: Ints = self.cells[(panes % self.rows)[:, None], slot].sum(axis=0, dtype=np.int64)
         return total
 
 
