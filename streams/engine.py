@@ -317,6 +317,8 @@ class Engine:
             test_level, test_holds, score, value = self._read(watch, probe, end, slots, is_open, signal.hysteresis)
             level, holds = np.minimum(level, test_level), holds & test_holds
             shown = shown or (score, value)
+            if not open_slots and not level.any():
+                return  # nobody alarms by this test, whatever the others say
         assert shown is not None
         if any(isinstance(w, RateWatch) for w in watches) and end < self.started + millis(signal.warmup):
             return

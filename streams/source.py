@@ -37,8 +37,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     group: str = "ripcurrent"  # the consumer group, and the Faust app's id
     topic: str = "creator-events"
     instance_id: str | None = None  # static membership: a restart within the session moves no partition
-    run_records: int = 5_000  # at most so many records in a run
-    runs_queued: int = 4  # runs that wait for the agent: with run_records, the bound on memory
+    run_records: int = 10_000  # at most so many records in a run
+    runs_queued: int = 2  # runs that wait for the agent: with run_records, the bound on memory
     fetch_wait_ms: int = 50  # Faust has 1,500, for which an idle partition would stall a busy one
     fetch_bytes: int = 1 << 20  # of one partition in one fetch, compressed
     commit_seconds: float = 1.0
