@@ -1,9 +1,9 @@
 """A count against its expectation, with the entity's own level learned and shrunk to its peers'.
 
-Sees: a count too high for this entity: a burst in one pane or window, whatever the entity's size; new
-entities are judged by their peers' level at first. Misses: a small lasting rise (x1.5 takes hundreds of
-panes; PoissonFocus sees it), a fall, and a rise slow enough for the level to follow it. An expectation of 0
-makes any value impossible.
+Sees: a count too high for this entity (side low: too low): a burst in one pane or window, whatever the
+entity's size; new entities are judged by their peers' level at first. Misses: a small lasting rise (x1.5
+takes hundreds of panes; PoissonFocus sees it), a change to the other side, and one slow enough for the level
+to follow it. An expectation of 0 makes any value impossible.
 
 Formula: level ratio r ~ Gamma(a, a), so after hits A and mass B its mean is (a + A) / (a + B), and the value
 is negative binomial with m = ratio * expected and variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion +
@@ -13,7 +13,7 @@ with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var
 are folded when the next sample is learned, so a burst of two panes does not hide itself. (V also sees the
 level's own error: cautious.)
 
-Score: -log10 P(X >= value), scores under 1 reported as 0 with a p-value of 1. `gap`: where `learn`, the quiet
+Score: -log10 P(X >= value), or of P(X <= value) for side low, scores under 1 reported as 0 with a p-value of 1. `gap`: where `learn`, the quiet
 panes are learned before the value is scored, as so many zeros with gap_expected / gap each: A and B in closed
 form by the geometric series, V and U with the level held still. Elsewhere gap is ignored.
 Units: value and expected are counts; memory is in learned samples. Cost: 48 bytes an entity; an exact tail
@@ -30,13 +30,13 @@ the family; DuMouchel, The American Statistician 53 (1999), for the Gamma-Poisso
 (array([5.3, 0. ]), array([ 2.1, 39.7]))
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from detectors.base import Floats, Observation, Score
-from detectors.tails import count_tail, last_whole, surprise, usual_counts
+from detectors.tails import count_floor, count_tail, last_whole, surprise, usual_counts
 
 
 class NegativeBinomialState(NamedTuple):
@@ -58,6 +58,7 @@ class NegativeBinomialTail(
     prior_strength: _Positive = 2.0  # expected counts after which the own level weighs half
     memory: _Positive = 21.0  # half-life, learned samples
     dispersion_prior: _Positive = 5.0  # samples' worth of belief in no dispersion of its own
+    side: Literal["high", "low"] = "high"  # whether too many are strange, or too few
 
     def init(self, n: int) -> _State:
         return _State(*(np.zeros(n) for _ in _State._fields))
@@ -66,7 +67,7 @@ class NegativeBinomialTail(
         seen = ~np.isnan(x.value)
         rested = self._rest(state, x)
         mean, phi = self._predict(rested, x.expected, x.dispersion)
-        p = _tail(np.where(seen, x.value, 0.0), mean, phi)
+        p = self._tail(np.where(seen, x.value, 0.0), mean, phi)
         score = Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
         learn = seen & x.learn
         if not learn.any():
@@ -75,8 +76,9 @@ class NegativeBinomialTail(
         return _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True))), score
 
     def tail(self, state: _State, x: Observation) -> Floats:
-        """P(X >= value), exact also where `step` reports 1."""
-        return count_tail(x.value, *self._predict(self._rest(state, x), x.expected, x.dispersion))
+        """P(X >= value), or P(X <= value), exact also where `step` reports 1."""
+        far = count_tail if self.side == "high" else count_floor
+        return far(x.value, *self._predict(self._rest(state, x), x.expected, x.dispersion))
 
     def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Counts between which the value was expected, from the state before the step."""
@@ -85,9 +87,22 @@ class NegativeBinomialTail(
         return usual_counts(lambda v: count_tail(v, mean, phi), mean, sd, coverage)
 
     def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """The largest whole value under x.value that scores under `score`, from the state before the step."""
+        """The whole value nearest to x.value that scores under `score`, from the state before the step."""
         mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion)
-        return last_whole(lambda v: surprise(_tail(v, mean, phi)) < score, np.ceil(x.value) - 1.0)
+        if self.side == "low":
+            return last_whole(lambda v: surprise(self._tail(v, mean, phi)) >= score, np.ceil(mean)) + 1.0
+        return last_whole(lambda v: surprise(self._tail(v, mean, phi)) < score, np.ceil(x.value) - 1.0)
+
+    def _tail(self, value: Floats, mean: Floats, phi: Floats) -> Floats:
+        """The tail's probability where it is at most 0.1, else 1. Up to the bound it is above 0.1: not computed."""
+        if self.side == "low":
+            far, tail = value < mean, count_floor
+        else:
+            bound = np.where(phi > 10.0, 0.0, mean + np.sqrt(mean + phi * mean * mean) / (1.0 + phi))
+            far, tail = value > bound, count_tail
+        p, some = np.ones_like(mean), np.flatnonzero(far)
+        p[some] = tail(value[some], mean[some], phi[some])
+        return np.where(p > 0.1, 1.0, p)
 
     def _predict(self, s: _State, expected: Floats, dispersion: Floats) -> tuple[Floats, Floats]:
         own = np.maximum(s.excess / (self.dispersion_prior + s.weight), 0.0)
@@ -129,12 +144,3 @@ class NegativeBinomialTail(
             fade * s.excess + series * excess, fade * s.weight + series * weight,
         )  # fmt: skip
         return _State(*(np.where(rests, a, b) for a, b in zip(rested, state, strict=True)))
-
-
-def _tail(value: Floats, mean: Floats, phi: Floats) -> Floats:
-    """P(X >= value) where it is at most 0.1, else 1. Up to the bound it is above 0.1: not computed."""
-    bound = np.where(phi > 10.0, 0.0, mean + np.sqrt(mean + phi * mean * mean) / (1.0 + phi))
-    p = np.ones_like(mean)
-    high = np.flatnonzero(value > bound)
-    p[high] = count_tail(value[high], mean[high], phi[high])
-    return np.where(p > 0.1, 1.0, p)

@@ -37,6 +37,21 @@ def count_tail(value: Floats, mean: Floats, dispersion: Floats) -> Floats:
     return p
 
 
+def count_floor(value: Floats, mean: Floats, dispersion: Floats) -> Floats:
+    """P(X <= value), of the same distribution as `count_tail`.
+
+    >>> count_floor(np.array([0.0, 0.0]), np.array([1.0, 1.0]), np.array([0.0, 1.0])).round(6)
+    array([0.367879, 0.5     ])
+    """
+    p = np.ones_like(value)
+    over = np.flatnonzero(dispersion >= 1e-12)
+    odds = dispersion[over] * mean[over]
+    p[over] = special.betaincc(value[over] + 1.0, 1.0 / dispersion[over], odds / (1.0 + odds))
+    plain = np.flatnonzero(dispersion < 1e-12)
+    p[plain] = special.gammaincc(value[plain] + 1.0, mean[plain])
+    return p
+
+
 def share_tail(hits: Floats, trials: Floats, alpha: Floats, beta: Floats) -> Floats:
     """P(K >= hits) for a beta-binomial with whole hits <= trials and beta >= 1 (so that its tail only falls).
 

@@ -4,15 +4,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from config.schema import Catalogue, millis
+from config.effective import TestPolicy
+from config.schema import Catalogue
+from streams.calendar import in_force
 from streams.columns import Entities
 from streams.evidence import EvidenceBuffer
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, parse_window
 from streams.policy import LEVELS, Decision, thresholds, window_thresholds
-from streams.rates import SCALE, RateWatch
+from streams.rates import SCALE, Judged, RateWatch
 from streams.reasons import iso_duration, reason
 from streams.records import Alert, Entity, Peers
+from streams.rulebook import Rulebook
 
 COVERAGE = 0.98  # of the range that is called usual
 DECIMALS = 6
@@ -37,17 +40,52 @@ class Facts(NamedTuple):
     args: dict[str, str | int | float]
 
 
+class Saying(NamedTuple):
+    """How a rate is said."""
+
+    unit: str
+    code: str
+    of: float  # what the count is divided by
+    part: bool  # whether it is one of two counts
+    peers: float  # what peers have, in the alert's unit
+
+
 class AlertWriter:
     """Builds revisions; reads the engine's parts and changes none."""
 
     def __init__(
-        self, catalogue: Catalogue, plan: Plan, evidence: EvidenceBuffer, entities: Entities, engine_version: str
-    ) -> None:
+        self, catalogue: Catalogue, plan: Plan, rules: Rulebook, evidence: EvidenceBuffer, entities: Entities,
+        engine_version: str,
+    ) -> None:  # fmt: skip
+        self.catalogue = catalogue
+        self.rules = rules
         self.config_version = catalogue.version
         self.engine_version = engine_version
         self.plan = plan
         self.evidence = evidence
         self.entities = entities
+
+    def whose(self, slot: int) -> tuple[str, str, str | None]:
+        """Creator, market and newest category of a row."""
+        creator, market = self.entities.names[slot] or ("", "")
+        code = int(self.plan.people.category[slot])
+        return creator, market, list(self.entities.categories)[code] if code >= 0 else None
+
+    def _labels(self, index: int, slot: int, aside: str, end: int) -> dict[str, str]:
+        """The signal's own, the campaigns in force, and why the alert stands aside."""
+        creator, market, _ = self.whose(slot)
+        labels = dict(self.plan.signals[index].labels)
+        campaigns = [occasion.name for occasion in in_force(self.catalogue, market, end - 1)]
+        if campaigns:
+            labels["campaign"] = ", ".join(campaigns)
+        if aside == "shadow":
+            labels["status"] = "shadow"
+        elif aside:
+            labels |= {"status": "exempt", "exempt_group": aside}
+            exemption = self.rules.exemption(index, creator, market, end)
+            if exemption is not None:
+                labels |= {"exempt_reason": exemption.member.reason, "exempt_until": exemption.member.until}
+        return labels
 
     def write(self, index: int, slot: int, decision: Decision, end: int, upto: int) -> Alert:
         """The alert for this decision on the pane that ended at `end`; evidence from before offset `upto`."""
@@ -55,12 +93,11 @@ class AlertWriter:
         reading, episode = decision.reading, decision.episode
         watch = self.plan.watches[index][reading.test]
         size, hop = parse_window(signal.tests[reading.test].windows[reading.window])
-        creator, market = self.entities.names[slot] or ("", "")
-        code = int(self.plan.people.category[slot])
-        category = list(self.entities.categories)[code] if code >= 0 else None
-        facts = self._facts(index, reading.test, reading.window, slot, end, market, category)
-        if decision.status == "resolved":
-            over: dict[str, str | int | float] = {"title": signal.title, "calm_ms": millis(signal.resolve_after)}
+        creator, market, category = self.whose(slot)
+        facts = self._facts(index, reading.test, reading.window, slot, end)
+        if decision.status in ("resolved", "retracted"):
+            policy = self.rules.of(index, creator, market, category, end)
+            over: dict[str, str | int | float] = {"title": signal.title, "calm_ms": policy.resolve_after}
             facts = facts._replace(code=f"over_{decision.status_reason}", args=facts.args | over)
         matchers = _matchers(watch)
         return Alert(
@@ -97,92 +134,107 @@ class AlertWriter:
             status_reason=decision.status_reason,
             evidence=self.evidence.evidence(self.plan.routes, matchers, (creator, market), end - size, end, hop, upto),
             incident_id=None,
-            labels=signal.labels,
+            labels=self._labels(index, slot, episode.aside, end),
             config_version=self.config_version,
             engine_version=self.engine_version,
         )
 
-    def _facts(
-        self, index: int, test: int, window: int, slot: int, end: int, market: str, category: str | None
-    ) -> Facts:
-        watch = self.plan.watches[index][test]
-        signal = self.plan.signals[index]
+    def _facts(self, index: int, test: int, window: int, slot: int, end: int) -> Facts:
+        watch, (creator, market, category) = self.plan.watches[index][test], self.whose(slot)
         args: dict[str, str | int | float] = {"market": market, "category": category or ""}
+        policy = self.rules.of(index, creator, market, category, end).tests[test]
         if isinstance(watch, RateWatch):
-            return self._rate_facts(watch, index, window, slot, end, args)
-        mark = min(thresholds(watch.test.severity))
+            return self._rate_facts(watch, policy, index, window, slot, end, args)
         args["window_ms"] = watch.size_ms
+        mark = min(thresholds(policy.severity))
         if isinstance(watch, RepeatWatch):
-            count, value = watch.most(end, slot)
-            measure = signal.measures[watch.test.measure]
-            args |= {"count": count, "value": value, "one": measure.one, "many": measure.many, "limit": int(mark)}
-            kind, unit, code = "limit", "events", "repeated"
-        else:
-            count = int(watch.score(end, np.array([slot]))[0])
-            steps = watch.test.steps
-            said = ", then ".join(step.says for step in steps[:count]) or "nothing more"
-            args |= {"count": count, "of": len(steps), "steps": said, "title": signal.title.lower()}
-            kind, unit, code = "ordered_pattern", "steps", "pattern_seen"
-        clears = float(mark - 1) if count >= mark else None
-        seen, usual = float(count), float(mark - 1)
-        return Facts(unit, seen, 0.0, 0.0, usual, clears, None, None, kind, seen, None, None, code, args)
+            return self._repeat_facts(watch, mark, index, slot, end, args)
+        count, steps = int(watch.score(end, np.array([slot]))[0]), watch.test.steps
+        said = ", then ".join(step.says for step in steps[:count]) or "nothing more"
+        args |= {"count": count, "of": len(steps), "steps": said, "title": self.plan.signals[index].title.lower()}
+        return _rule_facts("ordered_pattern", "steps", "pattern_seen", count, mark, args)
+
+    def _repeat_facts(
+        self, watch: RepeatWatch, mark: float, index: int, slot: int, end: int, args: dict[str, Any]
+    ) -> Facts:
+        total, value, events = watch.most(end, slot)
+        measure = self.plan.signals[index].measures[watch.test.measure]
+        args |= {"count": events, "value": value, "one": measure.one, "many": measure.many, "limit": int(mark)}
+        if watch.test.weight is None:
+            return _rule_facts("limit", "events", "repeated" if watch.test.by else "counted", total, mark, args)
+        args |= {"total": total, "weight": watch.test.weight}
+        return _rule_facts("limit", watch.test.weight, "added_up", total, mark, args)
 
     def _rate_facts(
-        self, watch: RateWatch, index: int, window: int, slot: int, end: int, args: dict[str, Any]
+        self, watch: RateWatch, policy: TestPolicy, index: int, window: int, slot: int, end: int, args: dict[str, Any]
     ) -> Facts:
-        signal, test = self.plan.signals[index], watch.test
-        slots = np.array([slot])
+        slots, market = np.array([slot]), str(args["market"])
         judged = watch.observe(end, window, slots)
         memory, x = watch.memory(slots), judged.x
         result = watch.score(window, judged)
         count, mean, score = float(x.value[0]), float(result.expected[0]), float(result.score[0])
-        low, high = (float(v[0]) for v in test.detector.usual_range(memory, x, COVERAGE))
-        clears = self._clears(watch, window, memory, x, count, mean)
-        rate = float(judged.peer_rate[0])
-        own = int(watch.own[slot]) / SCALE
-        measure = signal.measures[test.measure]
-        args |= {"one": measure.one, "many": measure.many, "count": count, "window_ms": watch.windows[window][0]}
-        if watch.kind == "volume":
-            of, unit, code = 1.0, "events", "volume_high"
-            args["expected"] = _figures(mean, 4)
-            peers = float(x.expected[0])
-        else:
-            of = max(float(np.rint(x.exposure[0])), count, 1.0)
-            unit, code = ("share", "share_high") if watch.kind == "share" else ("ratio", "outcome_high")
-            behind = signal.measures[test.of]  # type: ignore[union-attr]
-            args |= {"of": of, "of_one": behind.one, "of_many": behind.many}
-            args |= {"own": _figures(min(own, 1.0), 4), "peers": _figures(min(rate, 1.0), 4)}
-            peers = rate
-            if watch.kind == "outcome" and float(x.exposure[0]) < count:
-                code = "outcome_beyond"
-                args["expected"] = _figures(mean, 4)
-        ratio = watch.kind != "volume"
-        return Facts(
-            unit,
-            _rounded(count / of),
-            _rounded(mean / of),
-            _rounded(low / of),
-            _rounded(high / of),
-            None if clears is None else _rounded(clears / of),
-            count if ratio else None,
-            of if ratio else None,
-            type(test.detector).__struct_config__.tag,  # type: ignore[arg-type]
-            score,
-            _figures(max(float(10.0**-score), 1e-300), 4) if score > 0 else 1.0,
-            self._peers(slot, peers),
-            code,
-            args,
-        )
+        low, high = (float(v[0]) for v in watch.test.detector.usual_range(memory, x, COVERAGE))
+        clears = self._clears(watch, policy, window, memory, x, count, mean)
+        saying = self._saying(watch, index, window, slot, count, mean, judged, args)
+        many = watch.units.total(1.0, market)
+        of = saying.of
 
-    def _clears(self, watch: RateWatch, window: int, memory: Any, x: Any, count: float, mean: float) -> float | None:
-        """The largest count that fails the score, the minimum or the effect; None where this one fails already."""
-        test = watch.test
-        mark = min(window_thresholds(test.severity, watch.windows[window][0]))
+        def shown(value: float) -> float:
+            return _rounded(value * many / of)
+
+        return Facts(
+            saying.unit, shown(count), shown(mean), shown(low), shown(high), None if clears is None else shown(clears),
+            count * many if saying.part else None, of if saying.part else None,
+            type(watch.test.detector).__struct_config__.tag,  # type: ignore[arg-type]
+            score, _figures(max(float(10.0**-score), 1e-300), 4) if score > 0 else 1.0,
+            self._peers(slot, saying.peers), saying.code, args,
+        )  # fmt: skip
+
+    def _saying(
+        self, watch: RateWatch, index: int, window: int, slot: int, count: float, mean: float, judged: Judged,
+        args: dict[str, Any],
+    ) -> Saying:  # fmt: skip
+        """Fills in what the sentence needs, and chooses it."""
+        signal, test, market = self.plan.signals[index], watch.test, str(args["market"])
+        measure, many = signal.measures[test.measure], watch.units.total(1.0, market)
+        args |= {"one": measure.one, "many": measure.many, "count": _figures(count * many, 12)}
+        args |= {"window_ms": watch.windows[window][0], "expected": _figures(mean * many, 4)}
+        if watch.units.money:
+            args |= {"currency": self.catalogue.market(market).currency}
+            args |= {"digits": self.catalogue.market(market).minor_units}
+        if watch.kind == "volume":
+            if watch.newcomers is not None:
+                args["newcomer_ms"] = watch.newcomers
+            unit = str(args.get("currency", "events"))
+            code = "newcomer_high" if watch.newcomers else "volume_low" if watch.low else "volume_high"
+            return Saying(unit, code, 1.0, False, float(judged.x.expected[0]) * many)
+        behind = signal.measures[test.of]  # type: ignore[union-attr]
+        rate, own = float(judged.peer_rate[0]), int(watch.own[slot]) / SCALE
+        scale = many / watch.of_units.total(1.0, market)  # where the two are not counted in the same unit
+        of = float(judged.x.exposure[0]) * watch.of_units.total(1.0, market)
+        if watch.kind != "ratio":
+            rate, own, of = min(rate, 1.0), min(own, 1.0), max(of if many != 1.0 else float(np.rint(of)), count * many)
+        of = max(_rounded(of), 1.0)
+        args |= {"of": of, "of_one": behind.one, "of_many": behind.many}
+        args |= {"own": _figures(own * scale, 4), "peers": _figures(rate * scale, 4)}
+        if watch.kind == "ratio":
+            return Saying("ratio", "ratio_low" if watch.low else "ratio_high", of, True, rate * scale)
+        if watch.kind == "share":
+            return Saying("share", "share_high", of, True, rate)
+        beyond = float(judged.x.exposure[0]) < count
+        return Saying("ratio", "outcome_beyond" if beyond else "outcome_high", of, True, rate)
+
+    def _clears(
+        self, watch: RateWatch, policy: TestPolicy, window: int, memory: Any, x: Any, count: float, mean: float
+    ) -> float | None:
+        """The count nearest to this one that fails the score, the minimum or the effect; None where this one does."""
+        mark = min(window_thresholds(policy.severity, watch.windows[window][0]))
         mark = watch.calibration.raw(window, mark, np.array([mean]))
-        by_score = float(test.detector.clears_at(memory, x, mark)[0])
-        by_minimum = np.ceil(test.minimum) - 1.0
-        by_effect = np.ceil(test.effect * mean) - 1.0
-        clears = max(by_score, by_minimum, by_effect)
+        by_score = float(watch.test.detector.clears_at(memory, x, mark)[0])
+        if watch.low:
+            clears = min(by_score, np.floor(mean / policy.effect) + 1.0)
+            return float(clears) if count < clears else None
+        clears = max(by_score, np.ceil(policy.minimum) - 1.0, np.ceil(policy.effect * mean) - 1.0)
         return float(clears) if clears < count else None
 
     def _peers(self, slot: int, expected: float) -> Peers:
@@ -194,6 +246,13 @@ class AlertWriter:
             names.append(list(self.entities.categories)[category])
         level = "market_category" if category >= 0 else "market"
         return Peers("/".join(names), level, int(people.cohort_size[cohort]), _rounded(expected))
+
+
+def _rule_facts(kind: str, unit: str, code: str, count: int, mark: float, args: dict[str, Any]) -> Facts:
+    """What a rule says: it expects nothing, and clears one below its mark."""
+    clears = float(mark - 1) if count >= mark else None
+    seen, usual = float(count), float(mark - 1)
+    return Facts(unit, seen, 0.0, 0.0, usual, clears, None, None, kind, seen, None, None, code, args)
 
 
 def _matchers(watch: RateWatch | RepeatWatch | SequenceWatch) -> list[int]:

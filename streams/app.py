@@ -150,7 +150,7 @@ class Worker:
         shard, now = self.shards[partition], time.monotonic()
         shard.position = max(shard.position, self.source.positions.get(partition, 0))
         if shard.pending:
-            out = Output([], [])
+            out = Output([], [], [])
             shard.overtake(out)
             await self.publish(partition, out)
         closed, since = self.moved[partition]

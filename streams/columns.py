@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec import UNSET, Struct
 
+from config.schema import Events, Follows, Link, Measure, Range, Sum
 from detectors.base import Ints
 from streams.errors import RecordError
 from streams.records import TYPES, Event, decode_event
@@ -37,18 +38,79 @@ class Record(Struct, frozen=True, gc=False):
     timestamp: int = 0  # ms, append time
 
 
-class Matcher(NamedTuple):
-    """Which events something is made of."""
+Asked = tuple[Any, ...] | Range  # one of these values, or a number in a range
+Clause = tuple[str, tuple[tuple[str, Asked], ...]]  # an event type, and what its attributes must be
 
-    events: frozenset[str]
-    where: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+def meets(value: Any, asked: Asked) -> bool:
+    """Whether an attribute is as asked for.
+
+    >>> meets(2, Range(max=2)), meets("2", Range(max=2)), meets(None, Range(max=2)), meets("low", ("low",))
+    (True, False, False, True)
+    """
+    if not isinstance(asked, Range):
+        return value in asked
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return (asked.min is None or value >= asked.min) and (asked.max is None or value <= asked.max)
+
+
+class Matcher(NamedTuple):
+    """Which events something is made of, and what is counted of each."""
+
+    clauses: tuple[Clause, ...]
     novel: tuple[str, ...] = ()  # for a step of a pattern; not judged here
     live: bool | None = None  # only while the creator is live, or only while it is not
     outcome: bool = False  # of orders: one that is known to follow an order from before the stream doesn't count
+    sum: Sum | None = None
+    once: Link | None = None
+    again: Link | None = None
+    follows: tuple["Matcher", Follows] | None = None
+    after: str | None = None
+    unless: tuple[str, ...] = ()
+    undone_by: str | None = None
+
+    @property
+    def types(self) -> frozenset[str]:
+        return frozenset(kind for kind, _ in self.clauses)
 
     def takes(self, event: Event) -> bool:
         attrs = {} if event.attrs is UNSET else event.attrs
-        return event.type in self.events and all(attrs.get(name) in allowed for name, allowed in self.where)
+        return any(
+            kind == event.type and all(meets(attrs.get(name), asked) for name, asked in where)
+            for kind, where in self.clauses
+        )
+
+
+def asked_for(where: dict[str, Any]) -> tuple[tuple[str, Asked], ...]:
+    """What the catalogue writes; a single value stands for a list of one."""
+    return tuple(
+        (name, asked if isinstance(asked, Range) else tuple(asked) if isinstance(asked, list) else (asked,))
+        for name, asked in sorted(where.items())
+    )
+
+
+def clauses_of(events: Sequence[str | Events], where: dict[str, Any]) -> tuple[Clause, ...]:
+    return tuple(
+        (entry.type, asked_for(entry.where)) if isinstance(entry, Events) else (entry, asked_for(where))
+        for entry in events
+    )
+
+
+def matcher_of(measure: Measure, measures: dict[str, Measure]) -> Matcher:
+    """The matcher of a measure of the catalogue."""
+    follows = measure.follows
+    return Matcher(
+        clauses_of(measure.events, measure.where),
+        live=measure.live,
+        sum=measure.sum,
+        once=measure.once,
+        again=measure.again,
+        follows=None if follows is None else (matcher_of(measures[follows.measure], measures), follows),
+        after=measure.after,
+        unless=tuple(measure.unless),
+        undone_by=measure.undone_by,
+    )
 
 
 class Routes:
@@ -56,19 +118,23 @@ class Routes:
 
     def __init__(self, matchers: Sequence[Matcher]) -> None:
         self.matchers = tuple(matchers)
-        self.attributes = {kind: d for kind in TYPES if (d := self._deciding(kind))}  # by type: attribute -> its values
+        self.attributes = {kind: d for kind in TYPES if (d := self._deciding(kind))}  # by type: what decides
         self.members: list[tuple[int, ...]] = [()]  # of each route
         self._codes: dict[tuple[int, ...], int] = {(): 0}
         self._cache: dict[Any, int] = {}  # by event type, and the values that decide
         self._tables: dict[int, np.ndarray] = {}
 
-    def _deciding(self, kind: str) -> dict[str, frozenset[Any]]:
+    def _deciding(self, kind: str) -> dict[str, tuple[frozenset[Any], tuple[Range, ...]]]:
         values: dict[str, frozenset[Any]] = {}
-        for matcher in self.matchers:
-            if kind in matcher.events:
-                for name, allowed in matcher.where:
-                    values[name] = values.get(name, frozenset()).union(allowed)
-        return values
+        ranges: dict[str, tuple[Range, ...]] = {}
+        for clause, where in (clause for matcher in self.matchers for clause in matcher.clauses):
+            for name, asked in where if clause == kind else ():
+                values.setdefault(name, frozenset())
+                if isinstance(asked, Range):
+                    ranges[name] = (*ranges.get(name, ()), asked)
+                else:
+                    values[name] |= frozenset(asked)
+        return {name: (values[name], ranges.get(name, ())) for name in values}
 
     def of(self, event: Event) -> int:
         """The route of an event. What no matcher asks for is all one, so the cache holds few keys."""
@@ -79,9 +145,10 @@ class Routes:
         else:
             attrs = {} if event.attrs is UNSET else event.attrs
             found: list[Any] = [kind]
-            for name, values in deciding.items():
+            for name, (values, ranges) in deciding.items():
                 value = attrs.get(name)
                 found.append(value if value in values else None)
+                found += [meets(value, asked) for asked in ranges]
             key = tuple(found)
         code = self._cache.get(key)
         if code is None:

@@ -79,13 +79,15 @@ class Delays:
         if end % DAY == 0:
             self._learn(end)
 
-    def relevel(self, slot: Ints, market: Ints, change: Ints, orders: Ring) -> None:
-        """The levels of these entities changed by so much (fixed point), and with them what their orders bring."""
+    def relevel(self, slot: Ints, market: Ints, change: Ints, orders: Ring, per: Floats | None = None) -> None:
+        """The levels of these entities changed by so much (fixed point), and with them what their orders bring;
+        `per` of an order sum are one."""
         newest = orders.newest
         for day in range(max(newest - OUTCOME_DAYS + 1, 0), newest + 1):
             placed = orders.cells[day % orders.rows][slot].astype(np.int64)
             if placed.any():
-                np.add.at(self.inflow[day % OUTCOME_DAYS], market, placed * change)
+                brings = placed * change if per is None else np.rint(placed * change / per).astype(np.int64)
+                np.add.at(self.inflow[day % OUTCOME_DAYS], market, brings)
 
     def _learn(self, end: int) -> None:
         """A day is over: outcomes by the age of their orders, beside what orders of that age would bring in all."""

@@ -10,31 +10,53 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from msgspec import UNSET
 
+from config.effective import Policy
 from config.schema import Catalogue, millis
-from detectors.base import Bools, Ints
+from detectors.base import Bools, Floats, Ints
 from streams.alerts import AlertWriter
 from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined
 from streams.entities import UNBORN, Population
 from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
+from streams.links import Links, Undone
+from streams.money import amount_of
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Probe
-from streams.policy import Episode, Reading, alert_id, continued, opened, thresholds, window_thresholds
+from streams.policy import Decision, Episode, Reading, alert_id, continued, opened, thresholds, window_thresholds
 from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
 from streams.records import Alert, Event
+from streams.rulebook import Rulebook
 from streams.windows import NEVER, Watermark
 
-ENGINE_VERSION = "2"  # of the arithmetic: a change of any number in an alert changes it
+ENGINE_VERSION = "3"  # of the arithmetic: a change of any number in an alert changes it
 FAR_MAX = 1_024  # events that wait for others to confirm their time
+RESTED_MAX = 30 * DAY  # a cooldown is over by then
 BELIEVED_AT_CLOSE = 30 * DAY  # when the input ends, times no further than this beyond the watermark are believed
 
 
 class Output(NamedTuple):
     alerts: list[Alert]
     dead: list[DeadLetter]
+    shadow: list[Alert]  # of signals on trial, and of creators that a group exempts
+
+    def extend(self, more: "Output") -> None:
+        self.alerts.extend(more.alerts)
+        self.dead.extend(more.dead)
+        self.shadow.extend(more.shadow)
+
+
+class Read(NamedTuple):
+    """One test of one window, for some entities."""
+
+    score: Floats  # (n,)
+    value: Floats  # (n,)
+    expected: Floats  # (n,) by the detector; 0 where a rule expects nothing
+    exposure: Floats  # (n,)
+    alarms: Bools  # (n,) whether anybody's policy could call this an alert
 
 
 class Engine:
@@ -47,12 +69,15 @@ class Engine:
         self.entities = Entities()
         self.people = Population(self.entities)
         self.plan = Plan(catalogue, self.people)
+        self.rules = Rulebook(catalogue, self.plan.names)
+        self.plan.loosen(self.rules.loosest)
+        self.links = Links(self.plan.routes, self.entities, self.limits.links)
         self.reader = Reader(self.plan.routes, self.entities)
         self.clock = Watermark(
             millis(settings.pane), millis(settings.lateness), settings.quorum, millis(settings.ahead)
         )
         self.evidence = EvidenceBuffer(topic, partition, self.limits.evidence)
-        self.writer = AlertWriter(catalogue, self.plan, self.evidence, self.entities, ENGINE_VERSION)
+        self.writer = AlertWriter(catalogue, self.plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
         self.started = NEVER  # ms, the first watermark
         self.next_offset = 0  # of the source, after the last record that was applied
@@ -61,8 +86,10 @@ class Engine:
         self.far: list[tuple[Batch, int, int]] = []  # unconfirmed events: (batch of one, time, waiting since)
         self.episodes: dict[tuple[int, int], Episode] = {}  # (signal, slot)
         self.rested: dict[tuple[int, int], tuple[int, int]] = {}  # (signal, slot) -> resolved at, severity
+        self.overturned: set[tuple[int, int]] = set()  # (signal, slot) of which an event was taken back just now
         self.counts: Counter[tuple[str, str]] = Counter()  # (what, label), for the metrics
         self._alerts: list[Alert] = []
+        self._shadow: list[Alert] = []
         self._dead: list[DeadLetter] = []
 
     # -- input -------------------------------------------------------------------------------------------------
@@ -105,8 +132,8 @@ class Engine:
         self.evidence.remember(batch)
 
     def _output(self) -> Output:
-        out = Output(self._alerts, self._dead)
-        self._alerts, self._dead = [], []
+        out = Output(self._alerts, self._dead, self._shadow)
+        self._alerts, self._dead, self._shadow = [], [], []
         return out
 
     # -- time --------------------------------------------------------------------------------------------------
@@ -197,6 +224,8 @@ class Engine:
         """The next pane is over: count, judge, decide, learn; then open the next and let in what waited for it."""
         end = self.clock.close_pane()
         self.counts["panes_closed", ""] += 1
+        for matcher, (time, slot) in self.links.due(end).items():
+            self._count(matcher, time, slot)
         for watch in self.plan.rate_watches():
             watch.close_pane(end)
         readings: dict[tuple[int, int], list[Reading]] = {}
@@ -251,19 +280,52 @@ class Engine:
             time, slot, route = time[counts], slot[counts], route[counts]
         self.counts["late", "events"] += int((time < self.clock.closed).sum())
         rows = np.flatnonzero(keep)[counts]
+        registered = self.plan.routes.table(self.plan.registered)[route]
+        self.people.registered[slot[registered]] = time[registered]
         known = self._outcomes(batch, rows, time, slot, route)
+        linked, undone = self.links.follow(batch, rows, slot, route)
+        for matcher, which in linked.items():
+            known[matcher] = known[matcher] & which if matcher in known else which
         live = self.people.lives.follow(time, slot, *(self.plan.routes.table(m)[route] for m in self.plan.live_marks))
-        for (matcher, pane), ring in self.plan.rings.items():
-            mine = self.plan.routes.table(matcher)[route]
+        mine: dict[int, Bools] = {}
+        for matcher in self.plan.counted:
+            mine[matcher] = self.plan.routes.table(matcher)[route]
             if matcher in known:
-                mine = mine & known[matcher]
+                mine[matcher] = mine[matcher] & known[matcher]
             during = self.plan.matchers[matcher].live
             if during is not None:
-                mine = mine & (live == during)
-            if mine.any():
-                self.counts["too_late", str(pane)] += ring.add(time[mine], slot[mine])
+                mine[matcher] = mine[matcher] & (live == during)
+            if mine[matcher].any():
+                much = self._amounts(matcher, batch, rows[mine[matcher]])
+                self._count(matcher, time[mine[matcher]], slot[mine[matcher]], much)
         self.evidence.cover(batch)
-        self._add_rare(batch, rows)
+        self._add_rare(batch, rows, mine)
+        self._take_back(undone)
+
+    def _count(self, matcher: int, time: Ints, slot: Ints, much: Ints | int = 1) -> None:
+        for pane, ring in self.plan.rings_of[matcher]:
+            self.counts["too_late", str(pane)] += ring.add(time, slot, much)
+
+    def _amounts(self, matcher: int, batch: Batch, rows: Ints) -> Ints | int:
+        """What each of these events adds."""
+        adds = self.plan.matchers[matcher].sum
+        if adds is None:
+            return 1
+        events = [batch.events[i] for i in rows.tolist()]
+        return np.array([amount_of(e, adds, self.catalogue.market(e.market).currency) for e in events], dtype=np.int64)
+
+    def _take_back(self, undone: list[Undone]) -> None:
+        """Events that are void: they leave their panes, and what was said because of them is looked at again."""
+        for matcher, slot, time in undone:
+            self._count(matcher, np.array([time]), np.array([slot]), -1)
+            for signal, watches in enumerate(self.plan.watches):
+                for watch in watches:
+                    if isinstance(watch, SequenceWatch) or watch.matcher != matcher:
+                        continue
+                    self.overturned.add((signal, slot))
+                    if isinstance(watch, RepeatWatch):
+                        watch.take_back(slot, time)
+            self.counts["overturned", sorted(self.plan.matchers[matcher].types)[0]] += 1
 
     def _outcomes(self, batch: Batch, rows: Ints, time: Ints, slot: Ints, route: Ints) -> dict[int, Bools]:
         """Outcomes teach the delay curves; by matcher, those that are not of an order from before the stream."""
@@ -275,18 +337,19 @@ class Engine:
                 known[watch.matcher] = np.ones(len(rows), dtype=np.bool_)
                 known[watch.matcher][mine] = watch.delays.arrive(time[mine], ref_at, slot[mine])
         for matcher, those in known.items():
-            self.counts["early_order", sorted(self.plan.matchers[matcher].events)[0]] += int((~those).sum())
+            self.counts["early_order", sorted(self.plan.matchers[matcher].types)[0]] += int((~those).sum())
         return known
 
-    def _add_rare(self, batch: Batch, rows: Ints) -> None:
+    def _add_rare(self, batch: Batch, rows: Ints, mine: dict[int, Bools]) -> None:
         """Events that rules and patterns look at one by one."""
         rare = self.plan.rare_routes()[batch.route[rows]]
-        for i in rows[rare].tolist():
+        for at in np.flatnonzero(rare).tolist():
+            i = int(rows[at])
             members = self.plan.routes.members[int(batch.route[i])]
             slot = int(batch.slot[i])
             for watch in self.plan.rare_watches():
                 if isinstance(watch, RepeatWatch):
-                    if watch.matcher in members:
+                    if mine[watch.matcher][at]:
                         watch.add(slot, batch.events[i])
                 else:
                     steps = [step for step, matcher in enumerate(watch.matchers) if matcher in members]
@@ -310,55 +373,69 @@ class Engine:
         if not len(slots):
             return
         is_open = np.isin(slots, open_slots) if open_slots else np.zeros(len(slots), dtype=np.bool_)
-        level = np.full(len(slots), 3)
-        holds = np.ones(len(slots), dtype=np.bool_)
-        shown: tuple[Any, Any] | None = None
-        for watch in watches:
-            test_level, test_holds, score, value = self._read(watch, probe, end, slots, is_open, signal.hysteresis)
-            level, holds = np.minimum(level, test_level), holds & test_holds
-            shown = shown or (score, value)
-            if not open_slots and not level.any():
+        alarms = np.ones(len(slots), dtype=np.bool_)
+        reads = []
+        for test, watch in zip(probe.tests, watches, strict=True):
+            reads.append(self._read(watch, probe, test, end, slots, is_open))
+            alarms &= reads[-1].alarms
+            if not open_slots and not alarms.any():
                 return  # nobody alarms by this test, whatever the others say
-        assert shown is not None
         if any(isinstance(w, RateWatch) for w in watches) and end < self.started + millis(signal.warmup):
             return
-        for i in np.flatnonzero((level > 0) | is_open).tolist():
-            reading = Reading(
-                int(level[i]), bool(holds[i]), float(shown[0][i]), float(shown[1][i]), probe.tests[0], probe.window
-            )
+        for i in np.flatnonzero(alarms | is_open).tolist():
+            reading = self._reading(probe, reads, i, int(slots[i]), end)
             readings.setdefault((probe.signal, int(slots[i])), []).append(reading)
 
-    def _read(
-        self, watch: Any, probe: Probe, end: int, slots: Ints, is_open: Bools, hysteresis: float
-    ) -> tuple[Ints, np.ndarray, np.ndarray, np.ndarray]:
-        """Level, hold, score and value of one test."""
-        if isinstance(watch, RateWatch):
-            marks = window_thresholds(watch.test.severity, probe.size)
-            score, value, alarming = self._score(watch, probe, watch.observe(end, probe.window, slots), is_open)
-        else:
-            marks = thresholds(watch.test.severity)
-            score = value = watch.score(end, slots)
-            alarming = value >= watch.test.minimum
-        level = np.zeros(len(slots), dtype=np.int64)
-        for step, mark in enumerate(marks, start=1):
-            level[alarming & (score >= mark)] = step
-        return level, score >= hysteresis * min(marks), score, value
+    def _reading(self, probe: Probe, reads: list[Read], i: int, slot: int, end: int) -> Reading:
+        """What the tests of a window say of one entity, by its own policy."""
+        policy = self.rules.of(probe.signal, *self.writer.whose(slot), end)
+        level, holds = 3, True
+        for test, read in zip(probe.tests, reads, strict=True):
+            mine, watch = policy.tests[test], self.plan.watches[probe.signal][test]
+            score, value, expected, exposure = (float(a[i]) for a in read[:4])
+            if isinstance(watch, RateWatch):
+                marks = window_thresholds(mine.severity, probe.size)
+                speaks = exposure >= mine.minimum_of and score > 0.0
+                speaks = speaks and bool(watch.worth_saying(value, expected, mine.minimum, mine.effect))
+            else:
+                marks, speaks = thresholds(mine.severity), value >= mine.minimum
+            level = min(level, self._level(score, marks) if speaks else 0)
+            holds = holds and score >= policy.hysteresis * min(marks)
+        first = reads[0]
+        return Reading(level, holds, float(first.score[i]), float(first.value[i]), probe.tests[0], probe.window)
 
-    def _score(
-        self, watch: RateWatch, probe: Probe, judged: Judged, is_open: Bools
-    ) -> tuple[np.ndarray, np.ndarray, Bools]:
-        """Score, value, and whether it may alarm. Whose effect is too small, and has no episode, isn't scored."""
-        value, test = judged.x.value, watch.test
-        score, alarming = np.zeros(len(value)), value >= test.minimum
-        if hasattr(test, "minimum_of"):
-            alarming &= judged.x.exposure >= test.minimum_of
-        worth = np.flatnonzero((alarming & watch.stands_out(judged)) | is_open)
+    @staticmethod
+    def _level(score: float, marks: tuple[float, ...]) -> int:
+        """The highest severity whose mark the score reaches: 0 is none."""
+        return max((step for step, mark in enumerate(marks, start=1) if score >= mark), default=0)
+
+    def _read(self, watch: Any, probe: Probe, test: int, end: int, slots: Ints, is_open: Bools) -> Read:
+        """One test of a window, for entities with enough in it."""
+        loosest = self.rules.loosest[probe.signal].tests[test]
+        if isinstance(watch, RateWatch):
+            lowest = min(window_thresholds(loosest.severity, probe.size))
+            read = self._score(watch, probe, loosest.minimum_of, watch.observe(end, probe.window, slots), is_open)
+        else:
+            score = watch.score(end, slots)
+            nothing = np.zeros(len(slots))
+            lowest = min(thresholds(loosest.severity))
+            read = Read(score, score, nothing, nothing, score >= loosest.minimum)
+        return read._replace(alarms=read.alarms & (read.score >= lowest))
+
+    def _score(self, watch: RateWatch, probe: Probe, minimum_of: float, judged: Judged, is_open: Bools) -> Read:
+        """Who has too small an effect, and no episode, isn't scored."""
+        value, exposure = judged.x.value, judged.x.exposure
+        score, expected = np.zeros(len(value)), judged.x.expected.copy()
+        alarms = exposure >= minimum_of
+        if not watch.low:
+            alarms &= value >= watch.minimum
+        worth = np.flatnonzero((alarms & watch.stands_out(judged)) | is_open)
         self.counts["stepped", self.plan.names[probe.signal]] += len(worth)
         if len(worth):
             result = watch.score(probe.window, judged.of(worth))
-            score[worth] = result.score
-            alarming[worth] &= value[worth] >= test.effect * result.expected
-        return score, value, alarming & (score > 0.0)
+            score[worth], expected[worth] = result.score, result.expected
+        alarms &= watch.worth_saying(value, expected, watch.minimum, watch.effect)
+        return Read(score, value, expected, exposure, alarms & (score > 0.0))
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         """Episodes move, in an order that no row number can show in."""
@@ -368,33 +445,46 @@ class Engine:
 
         for key in sorted(readings, key=by_name):
             signal, slot = key
+            policy = self.rules.of(signal, *self.writer.whose(slot), end)
             episode = self.episodes.get(key)
             if episode is None:
-                decision = self._open(key, readings[key], end)
+                decision = self._open(key, readings[key], policy, end)
             else:
-                episode, decision = continued(episode, self.plan.signals[signal], readings[key], end)
+                episode, decision = continued(episode, policy, readings[key], end, key in self.overturned)
                 self.episodes[key] = episode
             if decision is None:
                 continue
-            if decision.status == "resolved":
+            if decision.status in ("resolved", "retracted"):
                 del self.episodes[key]
+            if decision.status == "resolved":
                 self.rested[key] = (end, decision.episode.severity)
-            self._alerts.append(self.writer.write(signal, slot, decision, end, self.next_evidence()))
+            self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
+        self.overturned &= {key for key in self.overturned if key in self.episodes and key not in readings}
 
-    def _open(self, key: tuple[int, int], readings: list[Reading], end: int) -> Any:
-        name = self.entities.names[key[1]]
-        assert name is not None
-        decision = opened(readings, alert_id(self.plan.names[key[0]], "creator", *name, end), end)
+    def _publish(self, alert: Alert, episode: Episode) -> None:
+        if episode.aside:
+            self.counts["aside", f"{alert.signal} {episode.aside}"] += 1
+            self._shadow.append(alert)
+        else:
+            self._alerts.append(alert)
+
+    def _open(self, key: tuple[int, int], readings: list[Reading], policy: Policy, end: int) -> Decision | None:
+        signal, slot = key
+        creator, market, _ = self.writer.whose(slot)
+        decision = opened(readings, alert_id(self.plan.names[signal], "creator", creator, market, end), end)
         if decision is None:
             return None
         resolved_at, severity = self.rested.get(key, (NEVER, 0))
-        cooling = resolved_at != NEVER and end < resolved_at + millis(self.plan.signals[key[0]].cooldown)
+        cooling = resolved_at != NEVER and end < resolved_at + policy.cooldown
         if cooling and decision.episode.severity <= severity:
-            self.counts["suppressed", self.plan.names[key[0]]] += 1
+            self.counts["suppressed", self.plan.names[signal]] += 1
             return None
         if len(self.episodes) >= self.limits.open_episodes:
             self.counts["limit_hit", "open_episodes"] += 1
             return None
+        exemption = self.rules.exemption(signal, creator, market, end)
+        aside = exemption.group if exemption else "shadow" if policy.status == "shadow" else ""
+        decision = decision._replace(episode=msgspec.structs.replace(decision.episode, aside=aside))
         self.episodes[key] = decision.episode
         return decision
 
@@ -423,11 +513,8 @@ class Engine:
             for watch in watches:
                 if isinstance(watch, RateWatch):
                     watch.learn(end, slot, np.array(fresh, dtype=np.int64))
-        self.rested = {
-            key: value
-            for key, value in self.rested.items()
-            if end < value[0] + millis(self.plan.signals[key[0]].cooldown)
-        }
+        self.rested = {key: value for key, value in self.rested.items() if end < value[0] + RESTED_MAX}
+        self.counts["limit_hit", "links"] += self.links.trim(end)
 
     def _forget(self, slot: Ints) -> None:
         for watches in self.plan.watches:

@@ -17,6 +17,7 @@ class Population:
         self.entities = entities
         self.born = np.full(entities.capacity, UNBORN, dtype=np.int64)  # (capacity,) ms, event time of the first event
         self.last_seen = np.full(entities.capacity, UNBORN, dtype=np.int64)  # (capacity,) ms
+        self.registered = np.full(entities.capacity, UNBORN, dtype=np.int64)  # (capacity,) ms; UNBORN where not seen
         self.category = np.full(entities.capacity, -1, dtype=np.int64)  # (capacity,) code of the newest
         self.cohort = np.zeros(entities.capacity, dtype=np.int64)  # (capacity,) index into cohorts
         self.lives = Lives(entities.capacity)
@@ -42,8 +43,8 @@ class Population:
         more = self.entities.capacity - self.capacity
         if more:
             absent = np.full(more, UNBORN, dtype=np.int64)
-            self.born, self.last_seen, self.category = (
-                np.concatenate([a, absent]) for a in (self.born, self.last_seen, self.category)
+            self.born, self.last_seen, self.registered, self.category = (
+                np.concatenate([a, absent]) for a in (self.born, self.last_seen, self.registered, self.category)
             )
             self.cohort = np.concatenate([self.cohort, np.zeros(more, dtype=np.int64)])
             self.lives.grow(more)
@@ -103,6 +104,7 @@ class Population:
         np.subtract.at(self.cohort_size, self.cohort[slot], 1)
         self.born[slot] = UNBORN
         self.last_seen[slot] = UNBORN
+        self.registered[slot] = UNBORN
         self.category[slot] = -1
         self.lives.forget(slot)
         self.live -= len(slot)

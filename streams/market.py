@@ -18,8 +18,8 @@ SCALE = float(1 << 20)  # fixed point: 20 bits behind the point
 PROFILE_EVENTS = 20.0  # events that an hour of the week must have had before its own activity weighs half
 PROFILE_DAYS, PROFILE_WEEKS = 14.0, 4.0  # half-lives, in samples, of an hour's and of a weekday's activity
 LIFT_RANGE = (0.1, 30.0)
-LIFT_EVENTS = {"volume": 5.0, "outcome": 20.0, "share": 20.0}  # events by which a lift is shrunk to that of the next
-# longer window, and the longest window's to 1: demand moves often and at once, what becomes of orders seldom does
+LIFT_EVENTS = {"volume": 5.0, "outcome": 20.0, "share": 20.0, "ratio": 20.0}  # events by which a lift is shrunk to
+# that of the next longer window, and the longest's to 1: demand moves often and at once, what becomes of orders seldom
 
 
 def fixed(x: Any) -> Ints:
@@ -81,27 +81,36 @@ class Series:
 class Week:
     """The shape of each market's week: an hour of the day times a day of the week."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Callable[[], tuple[Floats, Floats]]) -> None:
         self.by_hour = np.zeros((2, 24, 0))  # (2, 24, n_markets) seen and due, faded
         self.by_day = np.zeros((2, 7, 0))  # (2, 7, n_markets)
+        self._shape = shape  # (24, n_markets) and (7, n_markets) before anything is seen
+        self._before: tuple[Floats, ...] = ()
         self._cache: dict[tuple[int, int], Floats] = {}  # of profile, until something is learned
 
     def widen(self, markets: int) -> None:
         self.by_hour, self.by_day = widened(self.by_hour, markets), widened(self.by_day, markets)
+        self._before = ()
         self._cache.clear()
 
     def profile(self, end: int) -> Floats:
         """(n_markets,): activity of the hour that ends here, over the average hour's."""
         hour, day = _of_week(end)
         if (hour, day) not in self._cache:
-            hours, days = _shrunk(self.by_hour), _shrunk(self.by_day)
+            hours, days = self._learned()
             self._cache[hour, day] = hours[hour] / (in_order(hours) / 24) * (days[day] / (in_order(days) / 7))
         return self._cache[hour, day]
+
+    def _learned(self) -> tuple[Floats, Floats]:
+        n = self.by_hour.shape[2]
+        if not self._before:
+            self._before = tuple(part[:, :n] for part in self._shape())
+        return _shrunk(self.by_hour, self._before[0]), _shrunk(self.by_day, self._before[1])
 
     def learn(self, end: int, seen: Floats, flat: Floats) -> None:
         """What was seen in the hour that ends here, beside what was due, were every hour alike."""
         hour, day = _of_week(end)
-        hours, days = _shrunk(self.by_hour), _shrunk(self.by_day)
+        hours, days = self._learned()
         fade_hour, fade_day = 0.5 ** (1 / PROFILE_DAYS), 0.5 ** (1 / (24 * PROFILE_WEEKS))
         self.by_hour[:, hour] = fade_hour * self.by_hour[:, hour] + np.stack([seen, flat * days[day]])
         self.by_day[:, day] = fade_day * self.by_day[:, day] + np.stack([seen, flat * hours[hour]])
@@ -112,10 +121,10 @@ def _of_week(end: int) -> tuple[int, int]:
     return (end - 1) // HOUR % 24, ((end - 1) // DAY + 3) % 7  # the epoch was a Thursday
 
 
-def _shrunk(sums: Floats) -> Floats:
-    """Hours, or days, of few events, and those not seen yet, are taken to be as busy as all together."""
+def _shrunk(sums: Floats, before: Floats) -> Floats:
+    """Hours, or days, of few events, and those not seen yet, are taken to be as busy as `before` says."""
     seen, due = in_order(sums[0]) + PROFILE_EVENTS, in_order(sums[1]) + PROFILE_EVENTS
-    shrunk: Floats = (sums[0] + PROFILE_EVENTS * (seen / due)) / (sums[1] + PROFILE_EVENTS)
+    shrunk: Floats = (sums[0] + PROFILE_EVENTS * before * (seen / due)) / (sums[1] + PROFILE_EVENTS)
     return shrunk
 
 
@@ -130,7 +139,8 @@ class Lift:
     def __init__(self, base: int, sizes: list[int], kind: str) -> None:
         self.chain = sorted(sizes, reverse=True)
         self.strength = LIFT_EVENTS[kind]
-        self.seen, self.due = Series(base, self.chain[0]), Series(base, self.chain[0])
+        span = max(DAY, self.chain[0])
+        self.seen, self.due = Series(base, span), Series(base, span)
         self.mass = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) sums of the entities' usual day and its square
 
     def widen(self, markets: int) -> None:
@@ -156,9 +166,7 @@ class Lift:
         shared = spread * np.minimum(squares / (days * days), 1.0)  # variance of the peers' sum beyond Poisson
         here = np.maximum(market_due(end, size), 1e-9)
         lift = np.ones(len(market))
-        for longer in self.chain:
-            if longer < size:
-                break
+        for longer in [longer for longer in self.chain if longer >= size] or [size]:
             all_due = market_due(end, longer)
             own = own_due * (all_due / here)[market]
             seen = np.maximum(self.seen.window(end, longer)[market] - np.minimum(own_count(longer), cap(own)), 0.0)
@@ -185,7 +193,7 @@ class Peers:
 
     FADE = 0.5 ** (TURN / (14 * DAY))  # a turn: a half-life of 14 days
     EVENTS = 20.0  # events that a cohort must have before its own rate weighs half against its market's
-    START: ClassVar = {"volume": 1.0, "outcome": 0.05, "share": 0.05}  # before anything is known, worth one event
+    START: ClassVar = {"volume": 1.0, "outcome": 0.05, "share": 0.05, "ratio": 0.5}  # before anything is known
 
     def __init__(self, people: Population, kind: str) -> None:
         self.people = people

@@ -1,56 +1,68 @@
-"""Rare events keep their times, not panes: rules about repetition, and ordered patterns."""
+"""Rare events keep their times, not panes: rules about repetition and sums, and ordered patterns."""
 
 import numpy as np
 from msgspec import UNSET
 
-from config.schema import Repeat, Sequence, millis
+from config.schema import Repeat, Sequence, Step, millis
 from detectors.base import Floats, Ints, observe
 from detectors.pattern import OrderedPattern
 from detectors.pattern import Step as PatternStep
-from streams.columns import Matcher, hash64
+from streams.columns import Matcher, clauses_of, hash64
 from streams.records import Event
 
 TIMES_MAX = 64  # newest events that an entity keeps for one rule
 VALUE_MAX = 64  # characters of an attribute's value that are kept
+WEIGHT_MAX = 1_000_000  # of one event
+Kept = tuple[int, str, int]  # time, value, weight
 KNOWN_MAX = 8  # newest values of an attribute that count as known
 
 
 class RepeatWatch:
-    """How often one value of an attribute came back in the window, for each entity that had any such event."""
+    """How often something came in the window, or what it adds up to, for each entity that had any such event."""
 
     def __init__(self, test: Repeat, size_ms: int, matcher: int) -> None:
         self.test = test
         self.size_ms = size_ms
         self.matcher = matcher
-        self.times: dict[int, list[tuple[int, str]]] = {}  # slot -> (time, value), newest TIMES_MAX
+        self.times: dict[int, list[Kept]] = {}  # slot -> newest TIMES_MAX
         self.touched: dict[int, int] = {}  # slot -> its oldest time not judged yet
 
     def add(self, slot: int, event: Event) -> None:
         attrs = {} if event.attrs is UNSET else event.attrs
+        value = str(attrs.get(self.test.by, ""))[:VALUE_MAX] if self.test.by else ""
+        weight = attrs.get(self.test.weight, 0) if self.test.weight else 1
         kept = self.times.setdefault(slot, [])
-        kept.append((event.occurred_at, str(attrs.get(self.test.by, ""))[:VALUE_MAX]))
+        kept.append((event.occurred_at, value, _whole(weight)))
         kept.sort()
         del kept[:-TIMES_MAX]
         self.touched[slot] = min(event.occurred_at, self.touched.get(slot, event.occurred_at))
+
+    def take_back(self, slot: int, time: int) -> None:
+        """The event of this time is void."""
+        kept = self.times.get(slot, [])
+        for entry in [entry for entry in kept if entry[0] == time][:1]:
+            kept.remove(entry)
 
     def due(self, end: int) -> Ints:
         """Whose count moved up since it was last judged."""
         due = sorted(slot for slot, time in self.touched.items() if time < end)
         for slot in due:
-            later = [time for time, _ in self.times[slot] if time >= end]
+            later = [time for time, *_ in self.times[slot] if time >= end]
             if later:
                 self.touched[slot] = later[0]
             else:
                 del self.touched[slot]
         return np.array(due, dtype=np.int64)
 
-    def most(self, end: int, slot: int) -> tuple[int, str]:
-        """The largest number of events with the same value in the window, and that value."""
-        counts: dict[str, int] = {}
-        for time, value in self.times.get(slot, ()):
+    def most(self, end: int, slot: int) -> tuple[int, str, int]:
+        """The largest sum of one value in the window, that value, and how many events it is of."""
+        sums: dict[str, tuple[int, int]] = {}
+        for time, value, weight in self.times.get(slot, ()):
             if end - self.size_ms <= time < end:
-                counts[value] = counts.get(value, 0) + 1
-        return max(((n, value) for value, n in counts.items()), default=(0, ""))
+                total, n = sums.get(value, (0, 0))
+                sums[value] = total + weight, n + 1
+        total, value, n = max(((total, value, n) for value, (total, n) in sums.items()), default=(0, "", 0))
+        return total, value, n
 
     def score(self, end: int, slot: Ints) -> Floats:
         return np.array([self.most(end, s)[0] for s in slot.tolist()], dtype=np.float64)
@@ -59,6 +71,13 @@ class RepeatWatch:
         for s in slot.tolist():
             self.times.pop(s, None)
             self.touched.pop(s, None)
+
+
+def _whole(weight: object) -> int:
+    """A weight that adds up exactly; what is no number weighs nothing."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float):
+        return 0
+    return round(min(max(weight, 0), WEIGHT_MAX))
 
 
 class SequenceWatch:
@@ -149,9 +168,6 @@ class SequenceWatch:
         self.reached[slot], self.reached_at[slot], self.known[slot] = 0.0, 0, 0
 
 
-def step_matcher(events: list[str], where: dict, novel: list[str] | tuple[str, ...] = ()) -> Matcher:  # type: ignore[type-arg]
-    """A matcher from what the catalogue writes; a single value stands for a list of one."""
-    allowed = tuple(
-        (name, tuple(value) if isinstance(value, list) else (value,)) for name, value in sorted(where.items())
-    )
-    return Matcher(frozenset(events), allowed, tuple(novel))
+def step_matcher(step: Step) -> Matcher:
+    """The matcher of a step of a pattern."""
+    return Matcher(clauses_of(step.events, step.where), novel=tuple(step.novel))

@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from config.schema import Catalogue, Measure, Outcome, Repeat, Sequence, Share, Signal, Volume, millis
-from streams.columns import Matcher, Routes
+from config.effective import Policy
+from config.schema import Catalogue, Outcome, Ratio, Repeat, Sequence, Share, Signal, Volume, millis
+from streams.columns import Matcher, Routes, matcher_of
 from streams.entities import Population
+from streams.money import Units
 from streams.patterns import RepeatWatch, SequenceWatch, step_matcher
-from streams.rates import DAY, HOUR, OUTCOME_DAYS, RateWatch
+from streams.rates import DAY, HOUR, OUTCOME_DAYS, Counts, RateWatch
 from streams.windows import Ring
 
 Watch = RateWatch | RepeatWatch | SequenceWatch
@@ -31,6 +33,7 @@ class Plan:
         self.names = sorted(catalogue.signals)
         self.signals: list[Signal] = [catalogue.signals[name] for name in self.names]
         self.people = people
+        self.catalogue = catalogue
         self.delays = {code: market.delays for code, market in sorted(catalogue.markets.items())}
         self.matchers: list[Matcher] = []
         self.rings: dict[tuple[int, int], Ring] = {}  # (matcher, pane in ms)
@@ -39,8 +42,16 @@ class Plan:
         for index, signal in enumerate(self.signals):
             self.watches.append([self._watch(signal, test) for test in signal.tests])
             self.probes += self._probes(index, signal)
-        self.live_marks = tuple(self._matcher(Matcher(frozenset({f"live.{mark}"}))) for mark in ("started", "ended"))
+        self.live_marks = tuple(self._of_type(f"live.{mark}") for mark in ("started", "ended"))
+        self.registered = self._of_type("account.registered")
+        for matcher in list(self.matchers):  # events that links look at, though no measure counts them
+            for kind in (*matcher.unless, *([matcher.undone_by] if matcher.undone_by else [])):
+                self._of_type(kind)
+            if matcher.follows is not None:
+                self._matcher(matcher.follows[0])
         self.routes = Routes(self.matchers)
+        self.counted = sorted({m for m, _ in self.rings} | {w.matcher for w in self._repeats()})
+        self.rings_of = {m: [(pane, ring) for (n, pane), ring in self.rings.items() if n == m] for m in self.counted}
         self._rare_matchers = {m for w in self.rare_watches() for m in _matchers_of(w)}
 
     def _matcher(self, matcher: Matcher) -> int:
@@ -48,43 +59,50 @@ class Plan:
             self.matchers.append(matcher)
         return self.matchers.index(matcher)
 
+    def _of_type(self, kind: str) -> int:
+        return self._matcher(Matcher(((kind, ()),)))
+
     def measure(self, signal: Signal, name: str, outcome: bool = False) -> int:
         """The matcher of a measure."""
-        measure: Measure = signal.measures[name]
-        return self._matcher(step_matcher(measure.events, measure.where)._replace(live=measure.live, outcome=outcome))
+        return self._matcher(matcher_of(signal.measures[name], signal.measures)._replace(outcome=outcome))
+
+    def _units(self, matcher: int) -> Units:
+        return Units(self.matchers[matcher].sum, self.catalogue, self.people)
 
     def _ring(self, matcher: int, pane: int, size: int) -> Ring:
         rows = size // pane + -(-HOUR // pane) + 2  # the window, what may lie ahead, and the pane that leaves
         ring = self.rings.get((matcher, pane))
         if ring is None or ring.rows < rows:
-            ring = ring or Ring(pane, rows, self.people.capacity)
+            ring = ring or Ring(pane, rows, self.people.capacity, sums=self.matchers[matcher].sum is not None)
             ring.resize(rows)
             self.rings[matcher, pane] = ring
         return ring
 
-    def _watch(self, signal: Signal, test: Volume | Outcome | Share | Repeat | Sequence) -> Watch:
+    def _watch(self, signal: Signal, test: Volume | Outcome | Share | Ratio | Repeat | Sequence) -> Watch:
         windows = [parse_window(text) for text in test.windows]
         if isinstance(test, Repeat):
             return RepeatWatch(test, windows[0][0], self.measure(signal, test.measure))
         if isinstance(test, Sequence):
-            steps = [self._matcher(step_matcher(s.events, s.where, s.novel)) for s in test.steps]
+            steps = [self._matcher(step_matcher(s)) for s in test.steps]
             return SequenceWatch(test, windows[0][0], steps, self.people.capacity)
         matcher = self.measure(signal, test.measure, isinstance(test, Outcome))
-        rings = {hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}
-        of_rings: dict[int, Ring] = {}
-        if isinstance(test, Share):
+        counts = Counts({hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}, self._units(matcher))
+        of_counts = Counts({}, counts.units)
+        if not isinstance(test, Volume):
             of = self.measure(signal, test.of)
-            of_rings = {hop: self._ring(of, hop, size) for size, hop in sorted(windows)}
-        elif isinstance(test, Outcome):
-            of = self.measure(signal, test.of)
-            base = min(hop for _, hop in windows)
-            of_rings = {base: self._ring(of, base, base), DAY: self._ring(of, DAY, OUTCOME_DAYS * DAY)}
-        delays = {
-            code: by_event[signal.measures[test.measure].events[0]]
-            for code, by_event in self.delays.items()
-            if signal.measures[test.measure].events[0] in by_event
-        }
-        return RateWatch(test, matcher, windows, rings, of_rings, delays, self.people)
+            of_counts = Counts(self._of_rings(test, of, windows), self._units(of))
+        first = self.matchers[matcher].clauses[0][0]  # the type whose delay stands for the measure's
+        delays = {code: by_event[first] for code, by_event in self.delays.items() if first in by_event}
+        return RateWatch(test, matcher, windows, counts, of_counts, delays, self.people, self.catalogue)
+
+    def _of_rings(
+        self, test: Outcome | Share | Ratio, of: int, windows: list[tuple[int, int]]
+    ) -> dict[int, Ring]:
+        """The denominators: of the same windows, or, for what follows later, of days."""
+        if not isinstance(test, Outcome):
+            return {hop: self._ring(of, hop, size) for size, hop in sorted(windows)}
+        base = min(hop for _, hop in windows)
+        return {base: self._ring(of, base, base), DAY: self._ring(of, DAY, OUTCOME_DAYS * DAY)}
 
     def _probes(self, index: int, signal: Signal) -> list[Probe]:
         every = tuple(range(len(signal.tests)))
@@ -94,6 +112,16 @@ class Plan:
             for tests in grouped
             for window, text in enumerate(signal.tests[tests[0]].windows)
         ]
+
+    def loosen(self, policies: list[Policy]) -> None:
+        """Tests look for the least that anybody's policy asks for."""
+        for watches, policy in zip(self.watches, policies, strict=True):
+            for watch, test in zip(watches, policy.tests, strict=True):
+                if isinstance(watch, RateWatch):
+                    watch.minimum, watch.effect = test.minimum, test.effect
+
+    def _repeats(self) -> list[RepeatWatch]:
+        return [w for w in self.rare_watches() if isinstance(w, RepeatWatch)]
 
     def rare_watches(self) -> list[RepeatWatch | SequenceWatch]:
         return [w for watches in self.watches for w in watches if not isinstance(w, RateWatch)]

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from config.effective import Policy
 from config.schema import Severity as Thresholds
-from config.schema import Signal, millis
 from streams.records import Severity, Status, StatusReason
 
 LEVELS: tuple[Severity, ...] = ("info", "info", "warning", "critical")  # by level; level 0 is no alert
@@ -38,6 +38,7 @@ class Episode(Struct, frozen=True):
     observed: float  # at the last revision
     test: int  # of the last revision
     window: int
+    aside: str = ""  # why its alerts go to the shadow topic: "shadow", or the group that exempts
 
 
 class Decision(NamedTuple):
@@ -88,17 +89,24 @@ def opened(readings: list[Reading], new_id: str, end: int) -> Decision | None:
     return Decision(episode, "opened", "threshold", best)
 
 
-def continued(episode: Episode, signal: Signal, readings: list[Reading], end: int) -> tuple[Episode, Decision | None]:
-    """The open episode after these readings, and its next revision if it is worth one."""
+def continued(
+    episode: Episode, policy: Policy, readings: list[Reading], end: int, overturned: bool = False
+) -> tuple[Episode, Decision | None]:
+    """The open episode after these readings, and its next revision if it is worth one.
+
+    `overturned`: an event behind it was taken back; if nothing calls for an alert any more, it is retracted.
+    """
     best = strongest(readings)
+    same = [r for r in readings if (r.test, r.window) == (episode.test, episode.window)]
+    if overturned and same and best.level == 0:
+        return _revised(episode, "retracted", "overturned", same[0])
     if any(r.holds for r in readings):
         episode = _with(episode, abnormal_at=end)
     if best.level > episode.severity:
         return _revised(episode, "escalated", "severity", best, severity=best.level)
-    same = [r for r in readings if (r.test, r.window) == (episode.test, episode.window)]
     if same and same[0].holds and same[0].observed >= GROWN * episode.observed:
         return _revised(episode, "updated", "threshold", same[0])
-    if end - episode.abnormal_at >= millis(signal.resolve_after):
+    if end - episode.abnormal_at >= policy.resolve_after:
         return _revised(episode, "resolved", "normal_again" if best.observed else "silent", best)
     return episode, None
 

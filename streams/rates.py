@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from config.schema import Delay, Outcome, Share, Volume
+from config.schema import Catalogue, Delay, Outcome, Ratio, Share, Volume, millis
 from detectors.base import Bools, Floats, Ints, Observation, Score
+from streams.calendar import Campaigns, shape_of_week
 from streams.calibration import Calibration
 from streams.delays import OUTCOME_DAYS, Delays
 from streams.entities import UNBORN, Population
@@ -29,6 +30,7 @@ from streams.market import (
     fixed_square,
     widened,
 )
+from streams.money import Units
 from streams.unrest import Unrest
 from streams.windows import NEVER, Ring
 
@@ -38,7 +40,16 @@ SURGE_SD = 1.5  # a day of outcomes is learned up to so many sd over what was ex
 FIRST = 2 * DAY  # of learning, in which levels are found; only then how they vary
 SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is not learned; for so many days
 SIEVE = 0.9  # of the least effect; below it nobody is scored
+APART = 1.5  # relative variance of newcomers' levels: nobody knows yet how large one will be
+KINDS = {Volume: "volume", Outcome: "outcome", Share: "share", Ratio: "ratio"}
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
+
+
+class Counts(NamedTuple):
+    """Rings of one measure, and what their cells are worth."""
+
+    rings: dict[int, Ring]  # by pane, ms
+    units: Units
 
 
 class Judged(NamedTuple):
@@ -63,26 +74,31 @@ class RateWatch:
 
     STATE: tuple[str, ...] = (  # every attribute that changes; a part's are its own arrays
         "level", "since_fold", "of_since_fold", "own", "day", "rate_then", "total", "hours", "week", "lift", "peers",
-        "spread", "calibration", "delays", "learning_since", "unrest", "held",
+        "spread", "calibration", "delays", "learning_since", "unrest", "held", "campaigns",
     )  # fmt: skip
 
     def __init__(
         self,
-        test: Volume | Outcome | Share,
+        test: Volume | Outcome | Share | Ratio,
         matcher: int,
         windows: list[tuple[int, int]],
-        rings: dict[int, Ring],
-        of_rings: dict[int, Ring],
+        counts: Counts,
+        of_counts: Counts,
         delays: dict[str, Delay],
         people: Population,
+        catalogue: Catalogue,
     ) -> None:
         self.test = test
         self.matcher = matcher
-        self.kind = "volume" if isinstance(test, Volume) else "outcome" if isinstance(test, Outcome) else "share"
+        self.kind = KINDS[type(test)]
+        self.beside = self.kind in ("share", "ratio")  # judged beside another count of the same window
+        self.newcomers = millis(test.newcomers) if isinstance(test, Volume) and test.newcomers else None  # ms
+        self.minimum, self.effect = test.minimum, test.effect  # the least that any override asks for
         self.windows = windows  # (size, hop) in ms
         self.base = min(hop for _, hop in windows)
         self.day_window = min(range(len(windows)), key=lambda w: abs(windows[w][0] - DAY))  # the nearest to a day
-        self.rings, self.of_rings = rings, of_rings  # by pane; a share's or an outcome's denominators
+        self.rings, self.units = counts
+        self.of_rings, self.of_units = of_counts  # a share's or an outcome's denominators
         self.people = people
         self.level: Any = test.detector.init(people.capacity)  # a NamedTuple of arrays, as the detector has it
         zeros = np.zeros(people.capacity, dtype=np.int64)
@@ -97,7 +113,8 @@ class RateWatch:
         sizes = [size for size, _ in windows]
         self.lift = Lift(self.base, sizes, self.kind)
         self.hours = Series(self.base, max(DAY, *sizes))  # the week's profile, in hours of average activity
-        self.week = Week()
+        self.week = Week(lambda: shape_of_week(catalogue, list(people.markets)))
+        self.campaigns = Campaigns(catalogue, people)
         self.peers = Peers(people, self.kind)
         self.spread = Spread(len(windows))
         self.calibration = Calibration(len(windows))
@@ -120,7 +137,7 @@ class RateWatch:
             self.unrest.grow(self.people.capacity)
         markets, cohorts = len(self.people.markets), len(self.people.cohort_market)
         if markets > self.lift.mass.shape[1]:
-            for part in (self.lift, self.hours, self.week, self.spread, self.delays):
+            for part in (self.lift, self.hours, self.week, self.campaigns, self.spread, self.delays):
                 part.widen(markets)
             self.total = widened(self.total, markets)
             self._due.clear()
@@ -129,7 +146,7 @@ class RateWatch:
 
     def born(self, slot: Ints) -> None:
         """New entities begin as typical peers."""
-        if len(slot):
+        if len(slot) and self.newcomers is None:
             self._set_own(slot, self.peers.rate[self.people.cohort[slot]])
 
     def forget(self, slot: Ints) -> None:
@@ -155,7 +172,8 @@ class RateWatch:
         market, change = self.people.market_of[slot], fixed(own) - self.own[slot]
         self.total += add_up(market, change, len(self.total))
         if self.kind == "outcome":
-            self.delays.relevel(slot, market, change, self.of_rings[DAY])
+            per = None if self.of_units.plain else self.of_units.per(market)
+            self.delays.relevel(slot, market, change, self.of_rings[DAY], per)
         self.own[slot] += change
         self._due.clear()
 
@@ -166,30 +184,49 @@ class RateWatch:
         self.day[slot] = day
 
     def moved(self, end: int, hop: int) -> Ints:
-        """Whose newest pane has an event."""
-        return np.flatnonzero(self.rings[hop].pane(end))
+        """Whose newest pane has an event; where too few may be strange, one that could have been."""
+        slot = np.flatnonzero((self.of_rings if self.low and self.beside else self.rings)[hop].pane(end))
+        return slot if self.newcomers is None else slot[self._is_new(end, slot)]
+
+    @property
+    def low(self) -> bool:
+        """Whether too few are strange, instead of too many."""
+        return getattr(self.test.detector, "side", "high") == "low"
+
+    def _is_new(self, end: int, slot: Ints) -> Bools:
+        """Who registered so short a time ago that newcomers are its peers."""
+        assert self.newcomers is not None
+        since = self.people.registered[slot]
+        new: Bools = (since != UNBORN) & (since >= end - self.newcomers)
+        return new
 
     def enough(self, end: int, window: int, slot: Ints) -> Bools:
         """Whose window has the minimum: nobody else can alarm, and most have not."""
         size, hop = self.windows[window]
-        return self.rings[hop].window(end, size, slot) >= self.test.minimum
+        if self.low:
+            return np.ones(len(slot), dtype=np.bool_)
+        return self.units.of(self.rings[hop].window(end, size, slot), slot) >= self.minimum
 
     # -- what is expected --------------------------------------------------------------------------------------
 
     def _exposure(self, end: int, size: int, slot: Ints) -> Floats:
         """What the peers' rate is multiplied by: hours by their activity, orders that are due, or trials."""
-        if self.kind == "share":
+        if self.beside:
             hop = next(hop for window, hop in self.windows if window == size)
-            return self.of_rings[hop].window(end, size, slot).astype(np.float64)
+            return self.of_units.of(self.of_rings[hop].window(end, size, slot), slot)
         hours = self.hours.window(end, size)[self.people.market_of[slot]]
         if self.kind == "volume":
             return hours
-        return self.delays.exposure(end, size, slot, self.of_rings[DAY]) * (hours * (HOUR / size))
+        return self._orders_due(end, size, slot) * (hours * (HOUR / size))
+
+    def _orders_due(self, end: int, size: int, slot: Ints) -> Floats:
+        due = self.delays.exposure(end, size, slot, self.of_rings[DAY])
+        return due if self.of_units.plain else due / self.of_units.per(self.people.market_of[slot])
 
     def observe(self, end: int, window: int, slot: Ints) -> Judged:
         """What these entities did in one window beside what is expected of them; not scored yet."""
         size, hop = self.windows[window]
-        value = self.rings[hop].window(end, size, slot).astype(np.float64)
+        value = self.units.of(self.rings[hop].window(end, size, slot), slot)
         exposure = self._exposure(end, size, slot)
         judged = self._judged(end, window, size, slot, value, exposure, np.zeros(len(slot), dtype=np.bool_))
         if self.kind == "outcome" and not self.delays.settled(end):
@@ -226,7 +263,7 @@ class RateWatch:
         if longer == size:
             return value
         hop = next(hop for window, hop in self.windows if window == longer)
-        return np.maximum(value, self.rings[hop].window(end // hop * hop, longer, slot))
+        return np.maximum(value, self.units.of(self.rings[hop].window(end // hop * hop, longer, slot), slot))
 
     def _learn_unrest(self, slot: Ints, judged: Judged) -> None:
         x = judged.x
@@ -240,6 +277,8 @@ class RateWatch:
         """Relative variance of a level learned from few days, beyond what its detector knows: days are restless."""
         if self.kind == "share":
             return 0.0
+        if self.newcomers is not None:
+            return APART
         young: Floats = self.spread.always(self.day_window, market) / (1.0 + self.level.weight[slot])
         return young
 
@@ -254,8 +293,18 @@ class RateWatch:
             return np.ones(len(judged.slot), dtype=np.bool_)
         then = self.rate_then[judged.slot]
         ratio = np.where(then > 0.0, self.own[judged.slot] / SCALE / np.maximum(then, 1e-12), 1.0)
-        far: Bools = judged.x.value >= SIEVE * self.test.effect * ratio * judged.x.expected
+        usual = ratio * judged.x.expected
+        if self.low:
+            far: Bools = SIEVE * self.effect * judged.x.value <= usual
+        else:
+            far = judged.x.value >= SIEVE * self.effect * usual
         return far
+
+    def worth_saying(self, value: Any, expected: Any, minimum: float, effect: float) -> Any:
+        """Whether what was measured is much enough, and far enough from what was expected, to speak of."""
+        if self.low:
+            return (expected >= minimum) & (expected >= effect * value)
+        return (value >= minimum) & (value >= effect * expected)
 
     def memory(self, slot: Ints) -> Any:
         """The detector's memory of these entities."""
@@ -273,25 +322,37 @@ class RateWatch:
         self.grow()
         row = self.rings[self.base].pane(end)
         slot = np.flatnonzero(row)
-        value = row[slot].astype(np.int64)
-        self.since_fold[slot] += value
-        if self.kind != "share":
-            self.hours.append(end, fixed(self.week.profile(end) * (self.base / HOUR)))
-        tried = self.of_rings[self.base].pane(end)[slot].astype(np.float64) if self.kind == "share" else None
+        raw = row[slot].astype(np.int64)
+        self.since_fold[slot] += raw
+        if not self.beside:
+            self.hours.append(end, fixed(self.week.profile(end) * self._calendar(end) * (self.base / HOUR)))
+        if self.newcomers is not None:
+            slot = slot[self._is_new(end, slot)]
+            raw = row[slot].astype(np.int64)
+        value = self.units.of(raw, slot)
+        tried = self.of_units.of(self.of_rings[self.base].pane(end)[slot], slot) if self.beside else None
         exposure = tried if tried is not None else self._exposure(end, self.base, slot)
         own = exposure * (self.own[slot] / SCALE)
         seen = add_up(self.people.market_of[slot], fixed(np.minimum(value, cap(own))), len(self.total))
         self.lift.seen.append(end, seen)
         if self.kind != "volume":
             self._count_exposure(end)
+        else:
+            self.campaigns.learn(end, self.base, seen, self._market_due(end, self.base), SCALE)
         self._due.clear()
+
+    def _calendar(self, end: int) -> Floats | float:
+        """What campaigns in force in the base pane that ends now add to volumes."""  # (n_markets,)
+        return self.campaigns.lift(end - self.base) if self.kind == "volume" else 1.0
 
     def _count_exposure(self, end: int) -> None:
         """The trials or orders of the base pane that ends now, at their entities' levels."""
         row = self.of_rings[self.base].pane(end)
         slot = np.flatnonzero(row)
         market, brings = self.people.market_of[slot], row[slot].astype(np.int64) * self.own[slot]
-        if self.kind == "share":
+        if not self.of_units.plain:
+            brings = np.rint(brings / self.of_units.per(market)).astype(np.int64)
+        if self.beside:
             self.of_since_fold[slot] += row[slot]
             self.lift.due.append(end, add_up(market, brings, len(self.total)))
         else:
@@ -305,7 +366,7 @@ class RateWatch:
         return due
 
     def _market_due_now(self, end: int, size: int) -> Floats:
-        if self.kind == "share":
+        if self.beside:
             return self.lift.due.window(end, size)
         hours = self.hours.window(end, size)
         if self.kind == "volume":
@@ -319,13 +380,15 @@ class RateWatch:
         """
         if not self._young_stream(end):
             self._learn_spread(end, kept_out)
+        if self.newcomers is not None:
+            slot = self._only_newcomers(end, slot)
         frozen = np.isin(slot, kept_out)
         if self.kind == "outcome":
             frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]] | self._suspect(end, slot)
         if self.learning_since == NEVER and not frozen.all():
             self.learning_since = end
         cohort = self.people.cohort[slot]
-        value = self.since_fold[slot].astype(np.float64)
+        value = self.units.of(self.since_fold[slot], slot)
         exposure = self._day_exposure(end, slot)
         judged = self._judged(end, self.day_window, DAY, slot, value, exposure, ~frozen)
         if self.kind == "volume" and not self._young_stream(end):
@@ -339,6 +402,15 @@ class RateWatch:
         self._set_own(slot, self._own_level(state, judged.peer_rate))
         self.since_fold[slot] = 0
         self.of_since_fold[slot] = 0
+
+    def _only_newcomers(self, end: int, slot: Ints) -> Ints:
+        """Those of them; who has just ceased to be one is no longer part of what newcomers do."""
+        new = self._is_new(end, slot)
+        old = slot[~new & (self.own[slot] > 0)]
+        self._set_own(old, np.zeros(len(old)))
+        self._set_day(old, np.zeros(len(old), dtype=np.int64))
+        self.since_fold[slot[~new]] = 0
+        return slot[new]
 
     def _usual_day(self, end: int, exposure: Floats, judged: Judged) -> tuple[Floats, Observation]:
         """What of a lift is taken to stay, and the day as the levels learn it.
@@ -366,11 +438,11 @@ class RateWatch:
         return self.learning_since == NEVER or end - self.learning_since < FIRST
 
     def _day_exposure(self, end: int, slot: Ints) -> Floats:
-        if self.kind == "share":
-            return self.of_since_fold[slot].astype(np.float64)
+        if self.beside:
+            return self.of_units.of(self.of_since_fold[slot], slot)
         if self.kind == "outcome":
             hours = self.hours.window(end, DAY)[self.people.market_of[slot]]
-            return self.delays.exposure(end, DAY, slot, self.of_rings[DAY]) * (hours * (HOUR / DAY))
+            return self._orders_due(end, DAY, slot) * (hours * (HOUR / DAY))
         born = np.maximum(self.people.born[slot], end - DAY)
         return self.hours.since(end, born, self.people.market_of[slot])
 
@@ -381,7 +453,7 @@ class RateWatch:
             moved = rate / np.where(self.rate_then[slot] > 0.0, self.rate_then[slot], rate)
             memory = memory._replace(mass=memory.mass * moved, pending_mass=memory.pending_mass * moved)
         self.rate_then[slot] = rate
-        if self.kind == "outcome":  # a surge is not to become usual inside its own window
+        if self.kind in ("outcome", "ratio"):  # a surge is not to become usual inside its own window
             usual = self._step(memory, x._replace(learn=np.zeros_like(x.learn)))[1].expected
             doubt = x.dispersion + 1.0 / (self.test.detector.prior_strength + memory.hits)
             most = usual + SURGE_SD * np.sqrt(usual + doubt * usual * usual) + 1.0
@@ -404,11 +476,12 @@ class RateWatch:
 
     def learn_hour(self, end: int) -> None:
         """The market's week learns the hour. Shares have no hours: one with more trials has more hits."""
-        if self.kind == "share":
+        if self.beside:
             return
+        quiet = 1.0 if self.kind != "volume" else self.campaigns.lift(end - HOUR)
         seen = self.lift.seen.window(end, HOUR)
         flat = self._market_due(end, HOUR) / np.maximum(self.hours.window(end, HOUR), 1e-9)
-        self.week.learn(end, seen, flat)
+        self.week.learn(end, seen / quiet, flat)
 
     def _learn_spread(self, end: int, kept_out: Ints) -> None:
         """How much the windows of an eighth of the entities vary, quiet ones too; everybody at a new hour each day."""
@@ -417,6 +490,8 @@ class RateWatch:
         turn = (people.entities.hashes[: people.capacity] // turns + end // DAY * 3) % turns == end // TURN % turns
         slot = np.flatnonzero(turn & (people.born != UNBORN) & (known > 0.0))
         slot = slot[~np.isin(slot, kept_out)]
+        if self.newcomers is not None:
+            slot = slot[self._is_new(end, slot)]
         market = people.market_of[slot]
         for window, (_, hop) in enumerate(self.windows):
             if end % hop == 0:

@@ -59,6 +59,15 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 0.95 else f"{value:.2g}"
 
 
+def money(value: float, currency: str, digits: int) -> str:
+    """An amount for reading.
+
+    >>> money(12345.6, "THB", 2), money(9.5, "USD", 2), money(1250000.0, "VND", 0)
+    ('THB 12,346', 'USD 9.50', 'VND 1,250,000')
+    """
+    return f"{currency} {value:,.{0 if value >= 1_000 else digits}f}"
+
+
 def counted(n: float, one: str, many: str) -> str:
     return f"{number(n)} {one if n == 1 else many}"
 
@@ -83,22 +92,34 @@ def _window(a: Args) -> str:
     return f"in the last {duration_words(int(a['window_ms']))}"
 
 
+def _much(a: Args, name: str) -> str:
+    """A count, or an amount of money, of what the sentence is about."""
+    value = float(a[name])
+    if "currency" in a:
+        return f"{money(value, str(a['currency']), int(a['digits']))} of {a['many']}"
+    return counted(value, str(a["one"]), str(a["many"]))
+
+
 def _outcome(a: Args) -> str:
     count, of = float(a["count"]), float(a["of"])
-    many = str(a["many"])
-    return (
-        f"{many[0].upper()}{many[1:]} on {number(count)} of {counted(of, str(a['of_one']), str(a['of_many']))} "
-        f"({percent(count / of)}) {_window(a)}; this creator's usual rate is {percent(float(a['own']))}, "
-        f"{_peers(a)} {percent(float(a['peers']))}."
-    )
+    many, usual = str(a["many"]), f"this creator's usual rate is {percent(float(a['own']))}, {_peers(a)} "
+    if "currency" in a:
+        against = money(of, str(a["currency"]), int(a["digits"]))
+        said = f"{_much(a, 'count')} against {against} of {a['of_many']}"
+    else:
+        behind = counted(of, str(a["of_one"]), str(a["of_many"]))
+        said = f"{many[0].upper()}{many[1:]} on {number(count)} of {behind}"
+    return f"{said} ({percent(count / of)}) {_window(a)}; {usual}{percent(float(a['peers']))}."
 
 
 def _outcome_beyond(a: Args) -> str:
     """More outcomes than orders were due for one: a share would mislead."""
+    about = number(float(a["expected"]))
+    if "currency" in a:
+        about = money(float(a["expected"]), str(a["currency"]), int(a["digits"]))
     return (
-        f"{counted(float(a['count']), str(a['one']), str(a['many']))} {_window(a)}, where the {a['of_many']} so far "
-        f"would usually bring about {number(float(a['expected']))}; this creator's usual rate is "
-        f"{percent(float(a['own']))}, {_peers(a)} {percent(float(a['peers']))}."
+        f"{_much(a, 'count')} {_window(a)}, where the {a['of_many']} so far would usually bring about {about}; "
+        f"this creator's usual rate is {percent(float(a['own']))}, {_peers(a)} {percent(float(a['peers']))}."
     )
 
 
@@ -112,16 +133,53 @@ def _share(a: Args) -> str:
 
 
 def _volume(a: Args) -> str:
+    about = number(float(a["expected"]))
+    if "currency" in a:
+        about = money(float(a["expected"]), str(a["currency"]), int(a["digits"]))
     return (
-        f"{counted(float(a['count']), str(a['one']), str(a['many']))} {_window(a)}, where about "
-        f"{number(float(a['expected']))} would be usual for this creator at this time and with the market's demand now."
+        f"{_much(a, 'count')} {_window(a)}, where about {about} would be usual for this creator at this time and "
+        f"with the market's demand now."
     )
+
+
+def _volume_low(a: Args) -> str:
+    return f"Only {_volume(a)}"
+
+
+def _newcomer(a: Args) -> str:
+    return (
+        f"{_much(a, 'count')} {_window(a)} by a creator who registered at most {duration_words(int(a['newcomer_ms']))} "
+        f"ago; about {number(float(a['expected']))} would be usual for newcomers: {_peers(a)}."
+    )
+
+
+def _ratio(a: Args) -> str:
+    count, of = float(a["count"]), float(a["of"])
+    return (
+        f"{_much(a, 'count')} to {counted(of, str(a['of_one']), str(a['of_many']))} {_window(a)}, "
+        f"{number(count / of)} for each; usual for this creator are {number(float(a['own']))}, "
+        f"for {_peers(a)} {number(float(a['peers']))}."
+    )
+
+
+def _ratio_low(a: Args) -> str:
+    return f"Only {_ratio(a)}"
 
 
 def _repeat(a: Args) -> str:
     kind = f" of the same kind ({a['value']})" if a.get("value") else " of the same kind"
     count = counted(float(a["count"]), str(a["one"]), str(a["many"]))
     return f"{count}{kind} {_window(a)}; the policy's limit is {a['limit']}."
+
+
+def _counted(a: Args) -> str:
+    count = counted(float(a["count"]), str(a["one"]), str(a["many"]))
+    return f"{count} {_window(a)}; the policy's limit is {a['limit']}."
+
+
+def _added_up(a: Args) -> str:
+    count = counted(float(a["count"]), str(a["one"]), str(a["many"]))
+    return f"{number(float(a['total']))} {a['weight']} from {count} {_window(a)}; the policy's limit is {a['limit']}."
 
 
 def _sequence(a: Args) -> str:
@@ -138,7 +196,18 @@ def _over_silent(a: Args) -> str:
     return f"{a['title']} is over: nothing of it was seen for {duration_words(int(a['calm_ms']))}."
 
 
+def _over_overturned(a: Args) -> str:
+    return f"{a['title']} is withdrawn: events that it rested on were overturned, and what is left calls for no alert."
+
+
 _SENTENCES = {
+    "over_overturned": _over_overturned,
+    "volume_low": _volume_low,
+    "newcomer_high": _newcomer,
+    "ratio_high": _ratio,
+    "ratio_low": _ratio_low,
+    "counted": _counted,
+    "added_up": _added_up,
     "over_normal_again": _over_normal,
     "over_silent": _over_silent,
     "outcome_high": _outcome,

@@ -8,25 +8,17 @@ Rules of evolution, for both:
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from config.schema import EventType, Lifecycle
 from streams.errors import RecordError
 
 RECORD_BYTES_MAX = 64 * 1024
 
-TYPES = frozenset(
-    [
-        "account.registered", "account.login", "account.credential_changed", "account.payout_changed",
-        "account.withdrawal", "video.published", "live.started", "live.minute", "live.ended", "content.engaged",
-        "content.flagged", "product.clicked", "order.paid", "order.cancelled", "order.shipped", "order.delivered",
-        "refund.approved", "chargeback.received", "review.posted", "complaint.received", "report.received",
-        "violation.confirmed", "violation.overturned", "case.decided", "incentive.redeemed", "commission.earned",
-        "commission.reversed", "sample.received", "sample.posted",
-    ]
-)  # fmt: skip
+TYPES = frozenset(get_args(EventType))
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=64)]
@@ -125,7 +117,6 @@ def dead_letter_headers(
 
 Severity = Literal["info", "warning", "critical"]
 Status = Literal["opened", "updated", "escalated", "resolved", "retracted"]
-Lifecycle = Literal["onboarding", "performance", "compliance", "incentivisation"]
 StatusReason = Literal["threshold", "severity", "normal_again", "silent", "late_data", "overturned", "config"]
 
 

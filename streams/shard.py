@@ -31,18 +31,19 @@ class Shard:
 
     def feed(self, records: Sequence[Record]) -> Output:
         """Apply a run of records, and the recorded ticks between them."""
-        engine, out = self.engine, Output([], [])
+        engine, out = self.engine, Output([], [], [])
         known = _behind(records, engine.next_offset - 1)
         if known:
             engine.prefill(records[:known])
         at = known
         while self.pending and at < len(records) and self.pending[0][1].after_offset < records[-1].offset:
             stop = max(_behind(records, self.pending[0][1].after_offset), at)
-            _extend(out, engine.feed(records[at:stop]) if stop > at else None)
-            _extend(out, self._tick())
+            if stop > at:
+                out.extend(engine.feed(records[at:stop]))
+            out.extend(self._tick())
             at = stop
         if at < len(records):
-            _extend(out, engine.feed(records[at:]))
+            out.extend(engine.feed(records[at:]))
         if records:
             self.position = records[-1].offset + 1
         self.overtake(out)
@@ -51,7 +52,7 @@ class Shard:
     def overtake(self, out: Output) -> None:
         """Apply the recorded ticks that stand behind the newest record."""
         while self.pending and self.position >= self.engine.next_offset > self.pending[0][1].after_offset:
-            _extend(out, self._tick())
+            out.extend(self._tick())
 
     def _tick(self) -> Output:
         offset, tick = self.pending.popleft()
@@ -75,8 +76,3 @@ def _behind(records: Sequence[Record], offset: int) -> int:
         low, high = (middle + 1, high) if records[middle].offset <= offset else (low, middle)
     return low
 
-
-def _extend(out: Output, more: Output | None) -> None:
-    if more is not None:
-        out.alerts.extend(more.alerts)
-        out.dead.extend(more.dead)

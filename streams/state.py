@@ -45,7 +45,8 @@ class Memo(msgspec.Struct, frozen=True):
     live: int
     hours: list[tuple[int, int, int]]
     evidence_end: int
-    repeats: list[list[tuple[int, list[tuple[int, str]]]]]
+    overturned: list[tuple[int, int]]
+    repeats: list[list[tuple[int, list[tuple[int, str, int]]]]]
     repeats_touched: list[list[tuple[int, int]]]
     pending: list[list[tuple[int, int, int, int]]]
 
@@ -59,6 +60,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def take(engine: Engine) -> Snapshot:
     """The engine's state now."""
+    engine.links.pack()
     return Snapshot(_memo(engine), {path: value.copy() for path, _, _, value in _leaves(engine)})
 
 
@@ -78,12 +80,14 @@ def restore(engine: Engine, snapshot: Snapshot) -> None:
         raise CheckpointError(f"the checkpoint's arrays are not this engine's: {', '.join(odd)} …")
     for path, (owner, name) in wanted.items():
         _put(owner, name, snapshot.arrays[path].copy())
+    engine.links.unpack()
     _load_waiting(engine, memo)
 
 
 def _parts(engine: Engine) -> Iterator[tuple[str, Any]]:
     yield "entities", engine.entities
     yield "people", engine.people
+    yield "links", engine.links
     for (matcher, pane), ring in sorted(engine.plan.rings.items()):
         yield f"ring/{matcher}/{pane}", ring
     for name, watches in zip(engine.plan.names, engine.plan.watches, strict=True):
@@ -146,6 +150,7 @@ def _memo(engine: Engine) -> Memo:
         live=people.live,
         evidence_end=engine.evidence.end,
         hours=[(hour, *offsets) for hour, offsets in engine.evidence.hours.items()],
+        overturned=sorted(engine.overturned),
         repeats=[[(slot, list(times)) for slot, times in w.times.items()] for w in repeats],
         repeats_touched=[list(w.touched.items()) for w in repeats],
         pending=[list(w.pending) for w in sequences],
@@ -162,6 +167,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     engine.clock.closed, engine.clock.votes = memo.closed, dict(memo.votes)
     engine.started, engine.next_offset, engine.trusted_offset = memo.started, memo.next_offset, memo.trusted_offset
     engine.episodes = {(signal, slot): episode for signal, slot, episode in memo.episodes}
+    engine.overturned = set(memo.overturned)
     engine.rested = {(signal, slot): (at, severity) for signal, slot, at, severity in memo.rested}
     entities.names = [tuple(name) if name else None for name in memo.names]  # type: ignore[misc]
     entities.slots = {name: slot for slot, name in enumerate(entities.names) if name is not None}

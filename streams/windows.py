@@ -15,19 +15,19 @@ ALONE = 8  # so many events for each creator of a quorum stand for it, where nob
 
 
 class Ring:
-    """The last panes of one count for every entity.
+    """The last panes of one count, or sum, for every entity.
 
     Row `pane % rows` of `cells` holds pane number `time // pane_ms`; a row is cleared when its pane opens.
     """
 
-    def __init__(self, pane_ms: int, rows: int, capacity: int) -> None:
+    def __init__(self, pane_ms: int, rows: int, capacity: int, sums: bool = False) -> None:
         self.pane_ms = pane_ms
         self.rows = rows
-        self.cells = np.zeros((rows, capacity), dtype=np.int32)  # (rows, capacity) events
+        self.cells = np.zeros((rows, capacity), dtype=np.int64 if sums else np.int32)  # (rows, capacity) events
         self.newest = NEVER  # the newest pane that has a row
 
     def grow(self, capacity: int) -> None:
-        cells = np.zeros((self.rows, capacity), dtype=np.int32)
+        cells = np.zeros((self.rows, capacity), dtype=self.cells.dtype)
         cells[:, : self.cells.shape[1]] = self.cells
         self.cells = cells
 
@@ -35,7 +35,7 @@ class Ring:
         """More rows, before the first event."""
         if rows > self.rows:
             self.rows = rows
-            self.cells = np.zeros((rows, self.cells.shape[1]), dtype=np.int32)
+            self.cells = np.zeros((rows, self.cells.shape[1]), dtype=self.cells.dtype)
 
     def open_until(self, time: int) -> None:
         """Give a row to every pane that begins before `time`, clearing the rows whose panes are over."""
@@ -47,13 +47,14 @@ class Ring:
                 self.cells[pane % self.rows] = 0
         self.newest = max(newest, self.newest)
 
-    def add(self, time: Ints, slot: Ints) -> int:
-        """Count one event for each; returns how many were too old for the ring and are not in it."""
+    def add(self, time: Ints, slot: Ints, much: Ints | int = 1) -> int:
+        """Count one event for each, or so much; returns how many were too old for the ring and are not in it."""
         pane = time // self.pane_ms
         fits = pane > self.newest - self.rows
         if not fits.all():
             pane, slot = pane[fits], slot[fits]
-        np.add.at(self.cells.reshape(-1), pane % self.rows * self.cells.shape[1] + slot, 1)
+            much = much if isinstance(much, int) else much[fits]
+        np.add.at(self.cells.reshape(-1), pane % self.rows * self.cells.shape[1] + slot, much)
         return int(len(fits) - len(pane))
 
     def pane(self, end: int) -> np.ndarray:

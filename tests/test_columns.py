@@ -7,18 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.columns import Entities, Matcher, Reader, Record, Routes, hash64, joined
-from streams.patterns import step_matcher
 from streams.records import Event, decode_event
 from tests.streamed import START, event, hostile, numbered
 
 MATCHERS = [
-    step_matcher(["order.paid"], {}),
-    step_matcher(["content.engaged"], {}),
-    step_matcher(["content.engaged"], {"trust": "low"}),
-    step_matcher(["content.engaged", "account.login"], {"kind": ["like", "follow"], "trust": ["low", "normal"]}),
-    step_matcher(["account.login"], {"success": False}),
-    step_matcher(["account.login"], {"success": True}, ["device_id"]),
-    step_matcher(["violation.confirmed"], {"points": 1}),
+    counts(["order.paid"], {}),
+    counts(["content.engaged"], {}),
+    counts(["content.engaged"], {"trust": "low"}),
+    counts(["content.engaged", "account.login"], {"kind": ["like", "follow"], "trust": ["low", "normal"]}),
+    counts(["account.login"], {"success": False}),
+    counts(["account.login"], {"success": True}),
+    counts(["violation.confirmed"], {"points": 1}),
 ]
 VALUES = ["low", "normal", "like", "", "x" * 200, 0, 1, 2, True, False, 0.0, 1.0, 1.5, -1, 10**30, "True", "1"]
 
@@ -63,7 +62,7 @@ def test_values_that_no_matcher_asks_for_take_no_memory() -> None:
 
 
 def test_matchers_without_events_in_common_share_no_route() -> None:
-    a, b = Matcher(frozenset({"order.paid"})), Matcher(frozenset({"live.ended"}))
+    a, b = counts(["order.paid"], {}), counts(["live.ended"], {})
     routes = Routes([a, b])
     codes = {kind: routes.of(read(kind, None)) for kind in ("order.paid", "live.ended", "live.started")}
     assert len(set(codes.values())) == 3

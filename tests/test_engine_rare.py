@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from config.schema import Repeat, Sequence, Severity, Step
-from streams.patterns import TIMES_MAX, VALUE_MAX, RepeatWatch, SequenceWatch, step_matcher
+from streams.columns import Matcher, clauses_of
+from streams.patterns import TIMES_MAX, VALUE_MAX, RepeatWatch, SequenceWatch
 from streams.records import Event, decode_event
 from tests.streamed import DAY, HOUR, MINUTE, START, event, numbered, run, shipped
 
@@ -25,11 +26,11 @@ def test_repeats_count_the_most_frequent_value_within_the_window() -> None:
     watch = repeat()
     for at, kind in [(0, "a"), (1, "a"), (2, "b"), (9 * HOUR, "b"), (10 * HOUR, "c")]:
         watch.add(3, read("violation.confirmed", at, kind=kind))
-    assert watch.most(10 * HOUR, 3) == (2, "b")
-    assert watch.most(10 * HOUR + 2, 3) == (2, "b")
-    assert watch.most(10 * HOUR + 3, 3) == (1, "c")
-    assert watch.most(30 * HOUR, 3) == (0, "")
-    assert watch.most(HOUR, 4) == (0, "")
+    assert watch.most(10 * HOUR, 3) == (2, "b", 2)
+    assert watch.most(10 * HOUR + 2, 3) == (2, "b", 2)
+    assert watch.most(10 * HOUR + 3, 3) == (1, "c", 1)
+    assert watch.most(30 * HOUR, 3) == (0, "", 0)
+    assert watch.most(HOUR, 4) == (0, "", 0)
     assert watch.score(10 * HOUR, np.array([3, 4])).tolist() == [2.0, 0.0]
 
 
@@ -55,7 +56,7 @@ def test_repeats_keep_a_bounded_memory_in_any_order() -> None:
             watch.add(0, read("violation.confirmed", at, kind="y" * 5_000 if at % 2 else "z"))
     assert first.times == second.times
     assert len(first.times[0]) == TIMES_MAX
-    assert max(len(value) for _, value in first.times[0]) == VALUE_MAX
+    assert max(len(value) for _, value, _ in first.times[0]) == VALUE_MAX
 
 
 @pytest.mark.parametrize("value", [0, 1, True, 1.5, "é{}\n", 10**30])
@@ -64,7 +65,7 @@ def test_a_value_of_any_type_can_be_repeated(value: str | bool | int) -> None:
     for at in range(3):
         watch.add(0, read("violation.confirmed", at, kind=value))
     watch.add(0, read("violation.confirmed", 4))
-    assert watch.most(HOUR, 0) == (3, str(value))
+    assert watch.most(HOUR, 0) == (3, str(value), 3)
 
 
 def sequence(*steps: Step) -> SequenceWatch:
@@ -125,7 +126,7 @@ def test_forgetting_and_growing_keep_the_others() -> None:
 
 
 def test_a_matcher_takes_what_the_catalogue_asks_for() -> None:
-    matcher = step_matcher(["account.login"], {"success": False, "country": ["TH", "ID"]})
+    matcher = Matcher(clauses_of(["account.login"], {"success": False, "country": ["TH", "ID"]}))
     assert matcher.takes(read("account.login", 1, success=False, country="ID"))
     assert not matcher.takes(read("account.login", 1, success=False))
     assert not matcher.takes(read("account.login", 1, success="false", country="TH"))

@@ -177,7 +177,7 @@ def test_a_producer_that_is_hours_ahead_waits_and_is_let_in() -> None:
     engine, result = run(records, eager(), close=False)
     assert not result.dead
     assert not engine.near
-    all_engaged = engine.plan.routes.matchers.index(Matcher(frozenset({"content.engaged"})))
+    all_engaged = engine.plan.routes.matchers.index(Matcher((("content.engaged", ()),)))
     ring = engine.plan.rings[all_engaged, HOUR]
     assert int(ring.window(START + 10 * HOUR, HOUR, np.array([engine.entities.slots["c1", "TH"]]))[0]) >= 2_000
 

@@ -1,0 +1,237 @@
+"""What joins an event with an earlier one of the same creator: by buyer, by order, by whatever both name.
+
+A measure may count only the first event of each value (`once`), only those whose value came before (`again`), only
+those that name an event of another measure (`follows`), or only what stayed without an answer for so long (`after`,
+`unless`); and an event may take an earlier one back (`undone_by`). Each of these has a `Table` of 63-bit hashes:
+two values of one creator are taken for the same with a chance of one in 10^18. Tables are bounded; the oldest entries
+go first, and are counted.
+
+Everything happens in the order of the records, so batches can't show.
+"""
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import UNSET
+
+from config.schema import millis
+from detectors.base import Bools, Ints
+from streams.columns import Batch, Entities, Matcher, Routes, hash64
+from streams.records import Event
+
+MASK = (1 << 63) - 1
+GOLDEN = 0x1E3779B97F4A7C15  # odd: multiplying by it loses nothing
+KEEP = "90d"  # for so long an event can be taken back
+Undone = tuple[int, int, int]  # matcher, slot and time of an event that was taken back
+
+
+def value_of(event: Event, by: str) -> str | None:
+    """What an event says of the other party, the reference, or an attribute."""
+    if by == "actor_id":
+        value = event.actor_id
+    elif by == "ref_id":
+        value = event.ref_id
+    else:
+        return None if event.attrs is UNSET or by not in event.attrs else str(event.attrs[by])
+    return None if value is UNSET else value
+
+
+class Table:
+    """Times by key, oldest entry first."""
+
+    def __init__(self, keep_ms: int) -> None:
+        self.keep_ms = keep_ms
+        self.times: dict[int, int] = {}
+
+    def put(self, key: int, time: int) -> None:
+        self.times.pop(key, None)
+        self.times[key] = time
+
+    def near(self, key: int, time: int) -> bool:
+        """Whether the key came at most so long before or after."""
+        then = self.times.get(key)
+        return then is not None and abs(time - then) <= self.keep_ms
+
+    def trim(self, now: int, limit: int) -> int:
+        """Let go of what is too old; returns how many more went for want of room."""
+        old = []
+        for key, time in self.times.items():
+            if time >= now - self.keep_ms:
+                break
+            old.append(key)
+        more = max(len(self.times) - len(old) - limit, 0)
+        for key in list(self.times)[: len(old) + more]:
+            del self.times[key]
+        return more
+
+
+class Deadlines:
+    """Events that count only so long after they happened, unless they are answered before."""
+
+    def __init__(self, after_ms: int) -> None:
+        self.after_ms = after_ms
+        self.pending: dict[int, tuple[int, int]] = {}  # key -> (due, slot)
+        self.queue: list[tuple[int, int]] = []  # heap of (due, key)
+
+    def put(self, key: int, due: int, slot: int) -> None:
+        self.pending[key] = (due, slot)
+        heapq.heappush(self.queue, (due, key))
+
+    def pop(self, end: int) -> list[tuple[int, int]]:
+        """(due, slot) of what was due before `end` and has no answer."""
+        out = []
+        while self.queue and self.queue[0][0] < end:
+            due, key = heapq.heappop(self.queue)
+            if self.pending.get(key, (None, 0))[0] == due:
+                out.append((due, self.pending.pop(key)[1]))
+        return out
+
+
+    def trim(self, limit: int) -> int:
+        """Returns how many went, unanswered, for want of room."""
+        more = max(len(self.pending) - limit, 0)
+        for key in list(self.pending)[:more]:
+            del self.pending[key]
+        return more
+
+
+class Op(NamedTuple):
+    """What to do at an event of some matcher."""
+
+    order: int  # feeding a table comes before asking it
+    what: str
+    matcher: int  # which counts the event, or doesn't
+    table: int
+    by: str
+
+
+class Links:
+    """All tables of a shard."""
+
+    def __init__(self, routes: Routes, entities: Entities, limit: int) -> None:
+        self.routes, self.entities, self.limit = routes, entities, limit
+        self.tables: list[Table] = []
+        self.deadlines: dict[int, Deadlines] = {}  # by matcher
+        self.ops: dict[int, list[Op]] = {}  # by the matcher whose events they look at
+        self.packed = np.zeros((4, 0), dtype=np.int64)  # (4, n) for a checkpoint: table, key, time, slot
+        self._by_route: dict[int, list[Op]] = {}
+        for index, matcher in enumerate(routes.matchers):
+            self._prepare(index, matcher)
+
+    def _prepare(self, index: int, matcher: Matcher) -> None:
+        if matcher.once is not None:
+            self._op(index, 1, "once", index, matcher.once.by, matcher.once.within)
+        if matcher.again is not None:
+            self._op(index, 1, "again", index, matcher.again.by, matcher.again.within)
+        if matcher.follows is not None:
+            target, follows = matcher.follows
+            self._op(self.routes.matchers.index(target), 0, "feed", index, "ref_id", follows.within)
+            self.ops.setdefault(index, []).append(Op(1, "follows", index, len(self.tables) - 1, "ref_id"))
+        if matcher.after is not None:
+            self.deadlines[index] = Deadlines(millis(matcher.after))
+            self.ops.setdefault(index, []).append(Op(1, "after", index, -1, "ref_id"))
+            for kind in matcher.unless:
+                self.ops.setdefault(self._of_type(kind), []).append(Op(0, "answer", index, -1, "ref_id"))
+        if matcher.undone_by is not None:
+            self._op(index, 2, "keep", index, "event_id", KEEP)
+            table = len(self.tables) - 1
+            self.ops[index].append(Op(2, "keep", index, table, "ref_id"))
+            self.ops.setdefault(self._of_type(matcher.undone_by), []).append(Op(0, "undo", index, table, "ref_id"))
+
+    def _op(self, at: int, order: int, what: str, matcher: int, by: str, keep: str) -> None:
+        self.tables.append(Table(millis(keep)))
+        self.ops.setdefault(at, []).append(Op(order, what, matcher, len(self.tables) - 1, by))
+
+    def _of_type(self, kind: str) -> int:
+        return self.routes.matchers.index(Matcher(((kind, ()),)))
+
+    # -- events ------------------------------------------------------------------------------------------------
+
+    def follow(self, batch: Batch, rows: Ints, slot: Ints, route: Ints) -> tuple[dict[int, Bools], list[Undone]]:
+        """By matcher, which of these events count by their links; and which earlier ones were taken back."""
+        counts: dict[int, Bools] = {}
+        undone: list[Undone] = []
+        ops = [self._ops(code) for code in route.tolist()]
+        busy = [i for i, some in enumerate(ops) if some]
+        if not busy:
+            return counts, undone
+        who = ((self.entities.hashes[slot] * GOLDEN + self.entities.market_of[slot]) & MASK).tolist()
+        for i in busy:
+            event = batch.events[int(rows[i])]
+            for op in ops[i]:
+                if not self._counts(op, event, who[i], int(slot[i]), undone):
+                    counts.setdefault(op.matcher, np.ones(len(rows), dtype=np.bool_))[i] = False
+        return counts, undone
+
+    def _ops(self, route: int) -> list[Op]:
+        """What to do at an event of this route."""
+        if route not in self._by_route:
+            self._by_route[route] = sorted(op for m in self.routes.members[route] for op in self.ops.get(m, ()))
+        return self._by_route[route]
+
+    def _counts(self, op: Op, event: Event, who: int, slot: int, undone: list[Undone]) -> bool:
+        """Do what an op says; False if its matcher doesn't count the event now."""
+        value = event.event_id if op.by == "event_id" else value_of(event, op.by)
+        if value is None:
+            if op.what == "after":  # nothing can answer it by name
+                value = event.event_id
+            else:
+                return op.what not in ("again", "follows")
+        key, time = (hash64(value) + who) & MASK, event.occurred_at
+        if op.what == "after":
+            self.deadlines[op.matcher].put(key, time + self.deadlines[op.matcher].after_ms, slot)
+            return False
+        if op.what == "answer":
+            self.deadlines[op.matcher].pending.pop(key, None)
+            return True
+        table = self.tables[op.table]
+        if op.what == "undo":
+            then = table.times.pop(key, None)
+            if then is not None:
+                undone.append((op.matcher, slot, then))
+            return True
+        near = table.near(key, time)
+        if op.what == "follows":
+            return near
+        if op.what == "once" and near:
+            return False
+        table.put(key, max(time, table.times.get(key, time)))
+        return near if op.what == "again" else True
+
+    def due(self, end: int) -> dict[int, tuple[Ints, Ints]]:
+        """By matcher, (time, slot) of what counts now, since its deadline has passed."""
+        out = {}
+        for matcher, deadlines in self.deadlines.items():
+            over = deadlines.pop(end)
+            if over:
+                time, slot = (np.array(column, dtype=np.int64) for column in zip(*over, strict=True))
+                out[matcher] = time, slot
+        return out
+
+    # -- room --------------------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        return sum(len(t.times) for t in self.tables) + sum(len(d.pending) for d in self.deadlines.values())
+
+    def trim(self, now: int) -> int:
+        """Once an hour: what is too old goes, and what is too much; returns how many were too much."""
+        parts = len(self.tables) + len(self.deadlines)
+        limit = self.limit // max(parts, 1)
+        return sum(t.trim(now, limit) for t in self.tables) + sum(d.trim(limit) for d in self.deadlines.values())
+
+    def pack(self) -> None:
+        """Put everything into the array that a checkpoint takes."""
+        columns = [(n, key, time, -1) for n, table in enumerate(self.tables) for key, time in table.times.items()]
+        for n, (_, deadlines) in enumerate(sorted(self.deadlines.items())):
+            columns += [(-1 - n, key, due, slot) for key, (due, slot) in deadlines.pending.items()]
+        self.packed = np.array(columns, dtype=np.int64).reshape(-1, 4).T.copy()
+
+    def unpack(self) -> None:
+        deadlines = [d for _, d in sorted(self.deadlines.items())]
+        for n, key, time, slot in self.packed.T.tolist():
+            if n >= 0:
+                self.tables[n].times[key] = time
+            else:
+                deadlines[-1 - n].put(key, time, slot)
