@@ -18,12 +18,12 @@ def mixed(w: World, u: Unit, times: Any, kinds: tuple[str, ...] = (), more: floa
 
 def viral_video(w: World, u: Unit, at: float) -> list[float]:
     """A video goes round for a day or two: engagements, then clicks, then orders of many, more than ever and late."""
-    rng, long = w.rng, w.rng.uniform(5, 16)
-    many = float(np.clip(u.engagement * rng.uniform(5, 15), 200, 1500))
+    rng, long = w.rng, w.rng.uniform(3, 10)
+    many = float(np.clip(u.engagement * rng.uniform(8, 25), 400, 3000))
     w.put(u, "video.published", at, ref_id=f"v{u.id[3:]}_viral")
     seen = mixed(w, u, at + rng.gamma(2, long, rng.poisson(many)), (), 1.2)
     looked = [t for t in at + rng.gamma(2, 1.2 * long, rng.poisson(many * 0.4)) if click(w, u, t)]
-    n = rng.poisson(min(many * 0.02, u.level(at) * rng.uniform(0.5, 1.5)))
+    n = rng.poisson(min(many * 0.04, u.level(at) * rng.uniform(0.8, 2.5)))
     bought = schemes.sales(w, u, [t for t in at + rng.gamma(2, 1.4 * long, n) if t < w.hours])
     return [*seen, *looked, *bought]
 
@@ -32,7 +32,7 @@ def next_live(u: Unit, at: float) -> Live | None:
     return next((live for live in u.lives if at <= live.at < at + 168 and len(live.minutes) >= 60), None)
 
 
-def crowd(w: World, live: Live, first: int, times: list[float], logged_in: float, chatty: float) -> list[float]:
+def crowd(w: World, live: Live, first: int, times: Any, logged_in: float, chatty: float) -> list[float]:
     """`times` as many viewers, minute by minute from the `first` on, with their share of logins and of comments."""
     when = []
     for i, (place, factor) in enumerate(zip(live.minutes[first:], times, strict=False), first):

@@ -119,7 +119,7 @@ def comply(w: World, u: Unit) -> None:
 def violation(w: World, u: Unit, at: float, kind: str) -> bool:
     attrs, ref = {"kind": kind, "points": int(w.rng.integers(1, 13))}, f"x{len(w.rows)}"
     done = w.put(u, "violation.confirmed", at, attrs, ref_id=ref)
-    if w.rng.random() < 0.06:
+    if w.rng.random() < 0.12:
         w.put(u, "violation.overturned", at + w.rng.uniform(24, 200), ref_id=ref)
     return done
 

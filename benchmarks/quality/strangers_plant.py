@@ -86,12 +86,12 @@ def report_wave(w: World, u: Unit, at: float) -> list[float]:
     """18-60 reporters, each once or twice: within hours after a call to report, or over two days."""
     rng, n = w.rng, w.rng.integers(18, 60)
     if rng.random() < 0.6:
-        when = at + rng.gamma(1.5, rng.uniform(0.5, 3), n)
+        when = (at + rng.gamma(1.5, rng.uniform(0.5, 3), n)).tolist()
     else:
         when = schemes.awake(w, u, at, rng.uniform(24, 60), n)
     crowd = [f"u{u.id[3:]}_{i}" for i in range(n)]
-    for again in rng.integers(0, n, n // 6):
-        crowd[again] = crowd[0]
+    for again in rng.integers(1, n, n // 6):
+        crowd[again] = crowd[again - 1]
     return [t for t, who in zip(when, crowd, strict=True) if report(w, u, t, who)]
 
 
@@ -119,7 +119,7 @@ PLOTS: dict[str, tuple[int, Plot]] = {  # the fewest extra events, and what puts
     "refund_surge": (12, schemes.refund_surge),  # refunds
     "seller_fault_surge": (10, schemes.seller_fault_surge),  # refunds by the seller's fault
     "chargeback_surge": (8, schemes.chargeback_surge),  # chargebacks, and the orders made for them
-    "defect_surge": (15, schemes.defect_surge),  # orders with a low review, a complaint or a chargeback
+    "defect_surge": (12, schemes.defect_surge),  # orders with a low review, a complaint or a chargeback
     "complaint_surge": (8, schemes.complaint_surge),  # complaints
     "negative_reviews": (10, schemes.negative_reviews),  # reviews of one or two stars
     "cancellation_surge": (12, schemes.cancellation_surge),  # cancelled orders

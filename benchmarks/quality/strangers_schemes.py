@@ -25,18 +25,18 @@ from strangers_trade import (
 from strangers_world import DAY_CURVE, Order, Unit, World
 
 
-def awake(w: World, u: Unit, at: float, long: float, n: int) -> list[float]:
+def awake(w: World, u: Unit, at: float, long: float, n: Any) -> list[float]:
     """n times within `long` hours, by the hour of the day."""
     hour = at + np.arange(0, long, 0.5)
     curve = DAY_CURVE[np.floor(hour + u.offset).astype(int) % 24]
-    return (w.rng.choice(hour, n, p=curve / curve.sum()) + w.rng.uniform(0, 0.5, n)).tolist()
+    return list((w.rng.choice(hour, n, p=curve / curve.sum()) + w.rng.uniform(0, 0.5, n)).tolist())
 
 
-def clumps(w: World, at: float, long: float, n: int, many: int, spread: float = 0.7) -> list[float]:
+def clumps(w: World, at: float, long: float, n: Any, many: Any, spread: float = 0.7) -> list[float]:
     """n times in a few clumps: somebody's shift, a bank's file, a settlement."""
     middles = at + np.sort(w.rng.uniform(0, long, many))
     middles[0] = at
-    return (w.rng.choice(middles, n) + w.rng.exponential(spread, n)).tolist()
+    return list((w.rng.choice(middles, n) + w.rng.exponential(spread, n)).tolist())
 
 
 def clicked(w: World, u: Unit, at: float, part: float) -> bool:
@@ -89,7 +89,7 @@ def complaint_surge(w: World, u: Unit, at: float) -> list[float]:
     """In 1-4 days come complaints for 8-20 % of that many days' orders, about the orders of the last week."""
     long, past = w.rng.uniform(24, 96), u.between(at - 168, at)
     many = w.rng.poisson(u.level(at) * long / 24 * w.rng.uniform(0.08, 0.2))
-    when = w.rng.uniform(at, at + long, many) if past else []
+    when = w.rng.uniform(at, at + long, many).tolist() if past else []
     about = [past[w.rng.integers(len(past))] for _ in when]
     return [t for t, o in zip(when, about, strict=True) if complain(w, u, o, t)]
 
@@ -113,15 +113,16 @@ def chargeback_surge(w: World, u: Unit, at: float) -> list[float]:
 
 
 def defect_surge(w: World, u: Unit, at: float) -> list[float]:
-    """10-24 % of a week's orders: half of them get a low review, a third a complaint, a sixth a chargeback."""
-    rng, long, share, when = w.rng, w.rng.uniform(84, 180), w.rng.uniform(0.1, 0.24), []
-    for one in whole(w, u, at - 120, at + long / 2):
+    """8-16 % of ten days' orders: of them 54 % get a low review, 33 % a complaint, 13 % a chargeback."""
+    rng, long, share = w.rng, w.rng.uniform(84, 180), w.rng.uniform(0.08, 0.16)
+    when: list[float] = []
+    for one in whole(w, u, at - 180, at + long / 2):
         if rng.random() > share:
             continue
         t, kind = max(at, one.at + 12) + rng.uniform(0, long / 2), rng.random()
-        if kind < 1 / 2:
+        if kind < 0.54:
             done = review(w, u, one, t, int(rng.integers(1, 3)))
-        elif kind < 5 / 6:
+        elif kind < 0.87:
             done = complain(w, u, one, t)
         else:
             done = dispute(w, u, one, t)
@@ -170,17 +171,17 @@ def commission_clawback(w: World, u: Unit, at: float) -> list[float]:
 def clickless_orders(w: World, u: Unit, at: float) -> list[float]:
     """Somebody's script orders and clicks nothing, two to four days long: as many as are sold anyway, or far more."""
     rng, long = w.rng, w.rng.uniform(40, 96)
-    n = int(max(rng.integers(45, 70), u.level(at) * long / 24 * rng.uniform(1.2, 2.2)))
+    n = int(max(float(rng.integers(45, 70)), u.level(at) * long / 24 * rng.uniform(1.2, 2.2)))
     night = rng.random() < 0.4
     when = clumps(w, at, long, n, 9, 2) if night else awake(w, u, at, long, n)
     return sales(w, u, [t for t in when if t < w.hours], 0.0)
 
 
 def brushing(w: World, u: Unit, at: float) -> list[float]:
-    """Three to seven buyers order again and again, in shifts, and click once for each; a few praise what they got."""
+    """Three to seven buyers, or a dozen, order again and again, in shifts, and click once for each; a few praise it."""
     rng, long = w.rng, w.rng.uniform(20, 90)
-    buyers = [f"b{rng.integers(10**6)}" for _ in range(rng.integers(3, 8))]
-    n = int(max(rng.integers(40, 70), u.level(at) * long / 24 * rng.uniform(0.8, 1.6)))
+    buyers = [f"b{rng.integers(10**6)}" for _ in range(rng.integers(3, 8) if rng.random() < 0.7 else 12)]
+    n = int(max(float(rng.integers(40, 70)), u.level(at) * long / 24 * rng.uniform(0.8, 1.6)))
     when = [t for t in clumps(w, at, long, n, rng.integers(3, 9), 1.2) if t < w.hours]
     for t in when:
         one = order(w, u, t, buyers[rng.integers(len(buyers))], price=0.4)

@@ -1,7 +1,8 @@
 """What the strangers' runs came to: recall by kind, false alerts by signal, alerts about lookalikes.
 
 An alert counts against a lookalike when it is about its creator, was opened from the lookalike's start to a day after
-its end, and is true for no episode. It counts as false as well.
+its end, and is true for no episode. It counts as false as well. Of the false alerts of planted runs, `beside` are those
+about a creator in whom something was planted, in that time: another signal's true word about it, more often than not.
 """
 
 from collections import Counter
@@ -50,6 +51,7 @@ class Run(NamedTuple):
     episodes: tuple[Episode, ...]
     bands: tuple[str, ...]  # of the episodes' creators
     false: dict[str, int]
+    beside: dict[str, int]  # part of `false`
     lookalikes: tuple[tuple[str, tuple[str, ...]], ...]  # kind, signals that alerted
     creator_days: float
 
@@ -63,14 +65,19 @@ def judged(
     false = [alert for alert in alerts if alert.alert_id in set(card.false)]
     alike = tuple((label.kind, wrong(false, label)) for label in labels if label.kind.startswith(LOOKALIKE))
     bands = tuple(band(sold[e.label.creator_id]) for e in card.episodes)
-    return Run(null, n_events, card.episodes, bands, card.false_by_signal, alike, days)
+    beside = {alert.alert_id: alert.signal for alert in false if any(near(alert, label) for label in labels)}
+    by_signal = dict(Counter(beside.values()))
+    return Run(null, n_events, card.episodes, bands, card.false_by_signal, by_signal, alike, days)
 
 
 def wrong(false: Sequence[Alert], label: Label) -> tuple[str, ...]:
     """The signals that were taken in by a lookalike."""
-    end = label.end_ms + GRACE_MS
-    mine = [a for a in false if a.entity.id == label.creator_id and label.start_ms <= a.opened_at <= end]
-    return tuple(sorted({alert.signal for alert in mine}))
+    return tuple(sorted({alert.signal for alert in false if near(alert, label)}))
+
+
+def near(alert: Alert, label: Label) -> bool:
+    """Whether it is about the label's creator and was opened from its start to a day after its end."""
+    return alert.entity.id == label.creator_id and label.start_ms <= alert.opened_at <= label.end_ms + GRACE_MS
 
 
 def band(orders_a_day: float) -> str:
@@ -94,16 +101,19 @@ def kinds_table(runs: Sequence[Run]) -> dict[str, dict[str, float | None]]:
 
 
 def false_table(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
-    print(f"\n{'false alerts per 1,000 creator-days':<38}{'null':>8}{'planted':>9}")
+    print(f"\n{'false alerts per 1,000 creator-days':<38}{'null':>8}{'planted':>9}{'beside':>9}")
     false: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+    beside: Counter[str] = Counter()
     for run in runs:
         false[run.null].update({**run.false, "all signals": sum(run.false.values())})
+        beside.update({**run.beside, "all signals": sum(run.beside.values())})
     days = {null: sum(run.creator_days for run in runs if run.null == null) for null in (True, False)}
     out = {}
     for name in [*sorted((false[True] | false[False]).keys() - {"all signals"}), "all signals"]:
-        null, planted = (false_alarm_rate(false[null][name], days[null]) for null in (True, False))
-        print(f"  {name:<36}{null:>8.2f}{planted:>9.2f}")
-        out[name] = {"null": round(null, 3), "planted": round(planted, 3)}
+        counts = {"null": false[True][name], "planted": false[False][name], "beside": beside[name]}
+        row = {column: false_alarm_rate(n, days[column == "null"]) for column, n in counts.items()}
+        print(f"  {name:<36}{row['null']:>8.2f}{row['planted']:>9.2f}{row['beside']:>9.2f}")
+        out[name] = {column: round(rate, 3) for column, rate in row.items()}
     return out
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from strangers_world import HOUR_MS, START_MS, Order, Unit, World
 
-COMPLAINTS, COMPLAINTS_P = ("misleading", "other", "safety", "counterfeit"), (0.45, 0.42, 0.08, 0.05)
+COMPLAINTS = ("misleading", "misleading", "misleading", "misleading", "other", "other", "other", "other", "safety")
 
 
 def trade(w: World, u: Unit, live: list[Any]) -> None:
@@ -13,8 +13,8 @@ def trade(w: World, u: Unit, live: list[Any]) -> None:
     rng = w.rng
     bought = [(t, "") for t in np.concatenate([w.spread(u, u.rate * (1 - u.live_share), -24 * u.history), *live])]
     for _ in range(rng.poisson(0.003 * u.days)):  # a reseller buys ten at once, or somebody for a whole office
-        at, one = rng.uniform(0, w.hours), f"r{rng.integers(10**5)}" if rng.random() < 0.6 else ""
-        bought += [(t, one) for t in at + rng.exponential(0.05, rng.integers(5, 13))]
+        at, who = rng.uniform(0, w.hours), f"r{rng.integers(10**5)}" if rng.random() < 0.6 else ""
+        bought += [(t, who) for t in at + rng.exponential(0.05, rng.integers(5, 13))]
     for at, buyer in sorted(bought):
         if at >= u.join and rng.random() < (at - u.join) / 96 and paid(w, u, at):  # sales grow over the first days
             one = order(w, u, at, buyer or None)
@@ -152,8 +152,9 @@ def dispute(w: World, u: Unit, one: Order, at: float) -> bool:
     return outcome(w, u, "chargeback.received", one, at)
 
 
-def complain(w: World, u: Unit, one: Order, at: float, kind: str | None = None) -> bool:
-    kind = kind or str(w.rng.choice(COMPLAINTS, p=COMPLAINTS_P))
+def complain(w: World, u: Unit, one: Order, at: float) -> bool:
+    fake, i = w.rng.random() < u.habits.fakes, w.rng.integers(len(COMPLAINTS))
+    kind = "counterfeit" if fake else COMPLAINTS[i]
     return outcome(w, u, "complaint.received", one, at, kind=kind)
 
 

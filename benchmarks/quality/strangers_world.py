@@ -84,6 +84,7 @@ class Habits:
         self.review = odd(0.05, 0.2, 0.35, 0.08 * rng.gamma(2, 0.5))
         self.low_stars = odd(0.03, 0.15, 0.25, rng.beta(1.5, 25))
         self.asks = odd(0.06, 1, 3, 0)  # how often it asks its buyers for reviews, in the whole time
+        self.fakes = odd(0.03, 0.3, 0.5, 0.04)  # part of its complaints; some sell what looks like a brand's
         self.chargeback = min(0.0025 * rng.lognormal(-0.5, 1.0), 0.012)
         self.seller_fault = rng.beta(3, 4)
         self.regular = odd(0.05, 0.4, 0.7, rng.uniform(0.02, 0.2))  # part of the orders that its regulars make
@@ -223,7 +224,7 @@ class World:
         """Another event in a row's place, `later` hours later: when it now is, or None if that is past the end."""
         row = self.rows[place]
         event = msgspec.json.decode(row.value)
-        at = (event["occurred_at"] - START_MS) / HOUR_MS + later
+        at = float((event["occurred_at"] - START_MS) / HOUR_MS + later)
         if at >= self.hours:
             return None
         event |= {"occurred_at": START_MS + int(at * HOUR_MS), "attrs": event["attrs"] | attrs}
