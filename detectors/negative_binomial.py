@@ -13,9 +13,10 @@ with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var
 are folded when the next sample is learned, so a burst of two panes does not hide itself. (V also sees the
 level's own error: cautious.)
 
-Score: -log10 P(X >= value), or of P(X <= value) for side low, scores under 1 reported as 0 with a p-value of 1. `gap`: where `learn`, the quiet
-panes are learned before the value is scored, as so many zeros with gap_expected / gap each: A and B in closed
-form by the geometric series, V and U with the level held still. Elsewhere gap is ignored.
+Score: -log10 P(X >= value), for side low of P(X <= value); scores under 1 are reported as 0 with a p-value of
+1. `gap`: where `learn`, the quiet panes are learned before the value is scored, as so many zeros with
+gap_expected / gap each: A and B in closed form by the geometric series, V and U with the level held still.
+Elsewhere gap is ignored.
 Units: value and expected are counts; memory is in learned samples. Cost: 48 bytes an entity; an exact tail
 (0.5 us) for one element in six or fewer. Reference: Noufaily et al., Statistics in Medicine 32 (2013), for
 the family; DuMouchel, The American Statistician 53 (1999), for the Gamma-Poisson shrinkage.

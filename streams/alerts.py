@@ -163,7 +163,7 @@ class AlertWriter:
         if watch.test.weight is None:
             return _rule_facts("limit", "events", "repeated" if watch.test.by else "counted", total, mark, args)
         args |= {"total": total, "weight": watch.test.weight}
-        return _rule_facts("limit", watch.test.weight, "added_up", total, mark, args)
+        return _rule_facts("limit", "events", "added_up", total, mark, args)  # the contract has no unit for weights
 
     def _rate_facts(
         self, watch: RateWatch, policy: TestPolicy, index: int, window: int, slot: int, end: int, args: dict[str, Any]
@@ -205,7 +205,8 @@ class AlertWriter:
         if watch.kind == "volume":
             if watch.newcomers is not None:
                 args["newcomer_ms"] = watch.newcomers
-            unit = str(args.get("currency", "events"))
+            actors = measure.once is not None and measure.once.by == "actor_id"
+            unit = str(args.get("currency", "actors" if actors else "events"))
             code = "newcomer_high" if watch.newcomers else "volume_low" if watch.low else "volume_high"
             return Saying(unit, code, 1.0, False, float(judged.x.expected[0]) * many)
         behind = signal.measures[test.of]  # type: ignore[union-attr]

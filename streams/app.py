@@ -1,6 +1,7 @@
 """The topology on one page: creator events in; alerts, dead letters, ticks and checkpoints out.
 
     creator-events ──run of records──► Shard (pure) ──alerts──► risk-alerts
+                                          │   ├─of signals on trial──► risk-alerts-shadow
                                           │   └─dead letters──► creator-events-dlq
                    ripcurrent-ticks ◄─────┴──snapshots────────► ripcurrent-checkpoints
 
@@ -121,7 +122,7 @@ class Worker:
             await asyncio.sleep(0)  # timers and heartbeats have their turn between two runs
 
     async def publish(self, partition: int, out: Output, records: int = 0) -> None:
-        await self.sink.publish(partition, out.alerts, out.dead)
+        await self.sink.publish(partition, out)
         for alert in out.alerts:
             self.metrics.alert(alert)
         for letter in out.dead:

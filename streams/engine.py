@@ -463,7 +463,7 @@ class Engine:
 
     def _publish(self, alert: Alert, episode: Episode) -> None:
         if episode.aside:
-            self.counts["aside", f"{alert.signal} {episode.aside}"] += 1
+            self.counts["aside", alert.signal] += 1
             self._shadow.append(alert)
         else:
             self._alerts.append(alert)
@@ -514,7 +514,8 @@ class Engine:
                 if isinstance(watch, RateWatch):
                     watch.learn(end, slot, np.array(fresh, dtype=np.int64))
         self.rested = {key: value for key, value in self.rested.items() if end < value[0] + RESTED_MAX}
-        self.counts["limit_hit", "links"] += self.links.trim(end)
+        if dropped := self.links.trim(end):
+            self.counts["limit_hit", "links"] += dropped
 
     def _forget(self, slot: Ints) -> None:
         for watches in self.plan.watches:

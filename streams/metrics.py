@@ -117,6 +117,12 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("counter", "alerts_total", "signal severity market status",
             "Alert revisions acknowledged by Kafka. A series begins with its first revision.",
             "A burst in one market: one incident, or a signal that doesn't fit it. See the signal's false positives."),
+        Definition("counter", "shadow_alerts_total", "signal",
+            "Alert revisions that went to risk-alerts-shadow: of a signal on trial, or about a creator that is exempt.",
+            "Compare with alerts_total before a signal becomes active. For why one stands aside, see its labels."),
+        Definition("counter", "overturned_events_total", "",
+            "Events that were taken back by a later one; alerts that rested on them are retracted.",
+            "Many: moderation corrects itself often; look at which kind, and at its alerts."),
         Definition("histogram", "alert_delay_seconds", "",
             "From the end of the window that an alert speaks of to its acknowledgement by Kafka.",
             "What its readers feel. Look at watermark lag and consumer lag.", DELAY_BUCKETS),
@@ -201,6 +207,8 @@ _TALLIES = {  # Engine.counts, by what -> the counter; what has no label of its 
     "suppressed": "suppressed_total",
     "limit_hit": "limit_hits_total",
     "forgotten": "forgotten_entities_total",
+    "aside": "shadow_alerts_total",
+    "overturned": "overturned_events_total",
 }
 
 
@@ -254,6 +262,7 @@ class Metrics:
             ("dead_letters_total", REASONS),
             ("stepped_entities_total", catalogue.signals),
             ("suppressed_total", catalogue.signals),
+            ("shadow_alerts_total", catalogue.signals),
             ("limit_hits_total", [*msgspec.structs.asdict(Limits()), "market_labels"]),
             ("checkpoint_restores_total", ORIGINS),
         ):
@@ -470,7 +479,7 @@ def _totals(engine: Engine) -> Iterator[tuple[tuple[str, str], int]]:
     plain: Tally[str] = Tally()
     for (what, label), total in engine.counts.items():
         name = _TALLIES.get(what)
-        if name in ("stepped_entities_total", "suppressed_total", "limit_hits_total"):
+        if name in ("stepped_entities_total", "suppressed_total", "shadow_alerts_total", "limit_hits_total"):
             yield (name, label), total
         elif name:
             plain[name] += total

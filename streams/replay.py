@@ -35,6 +35,7 @@ class Dead(NamedTuple):
 
 class Result(NamedTuple):
     alerts: list[Alert]  # every revision, in the order of `reading_order`
+    shadow: list[Alert]  # likewise, of signals on trial and of creators that a group exempts
     dead: list[Dead]  # by partition and offset
     records: int
     ticks: int
@@ -85,9 +86,10 @@ def replay(
             shard.take(shard.engine.close())
     progress(records)
     alerts = sorted((alert for shard in shards.values() for alert in shard.alerts), key=reading_order)
+    shadow = sorted((alert for shard in shards.values() for alert in shard.shadow), key=reading_order)
     dead = [Dead(p, letter) for p, shard in sorted(shards.items()) for letter in sorted(shard.dead, key=_by_offset)]
     creators = {name[0] for shard in shards.values() for name in shard.engine.entities.slots}
-    return Result(alerts, dead, records, ticks, tuple(sorted(shards)), len(creators), _days(shards.values()))
+    return Result(alerts, shadow, dead, records, ticks, tuple(sorted(shards)), len(creators), _days(shards.values()))
 
 
 def _days(shards: Iterable[_Shard]) -> float:
@@ -104,6 +106,7 @@ class _Shard:
         self.engine = engine
         self.run: list[Record] = []
         self.alerts: list[Alert] = []
+        self.shadow: list[Alert] = []
         self.dead: list[DeadLetter] = []
 
     def flush(self) -> None:
@@ -113,6 +116,7 @@ class _Shard:
 
     def take(self, out: Output) -> None:
         self.alerts += out.alerts
+        self.shadow += out.shadow
         self.dead += out.dead
 
 
@@ -122,16 +126,21 @@ def _by_offset(letter: DeadLetter) -> int:
 
 # ---- what is written ---------------------------------------------------------------------------------------
 
-ALERTS, DEAD_LETTERS = "alerts.jsonl", "dead_letters.jsonl"
+ALERTS, SHADOW, DEAD_LETTERS = "alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl"
 _encode = msgspec.json.Encoder().encode
 
 
 def write_result(result: Result, folder: Path, topic: str = TOPIC) -> None:
-    """alerts.jsonl (contract/alerts, one revision a line) and dead_letters.jsonl, both or, if this is interrupted
-    before the end, what was there before.
+    """alerts.jsonl, shadow_alerts.jsonl (contract/alerts, one revision a line) and dead_letters.jsonl, all or, if this
+    is interrupted before the end, what was there before.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / DEAD_LETTERS) as dead, whole_file(folder / ALERTS) as alerts:
+    with (
+        whole_file(folder / DEAD_LETTERS) as dead,
+        whole_file(folder / SHADOW) as shadow,
+        whole_file(folder / ALERTS) as alerts,
+    ):
+        shadow.writelines(encode_alert(alert) + b"\n" for alert in result.shadow)
         alerts.writelines(encode_alert(alert) + b"\n" for alert in result.alerts)
         dead.writelines(dead_line(topic, entry) for entry in result.dead)
 

@@ -1,8 +1,9 @@
 """Which policy holds for whom: thresholds after overrides, and who is left alone, by market, category and group."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from typing import NamedTuple
+
+import numpy as np
 
 from config.effective import Policy, TestPolicy, changed, own_policy, policy_of
 from config.schema import Catalogue, Change, Member, Severity
@@ -65,8 +66,7 @@ def _midnight(day: str) -> int:
     >>> _midnight("1970-01-02")
     86400000
     """
-    at = date.fromisoformat(day)
-    return int(datetime(at.year, at.month, at.day, tzinfo=UTC).timestamp()) * 1000
+    return int(np.datetime64(day, "ms").astype(np.int64))
 
 
 def _loosest(policy: Policy, changes: list[Change]) -> Policy:

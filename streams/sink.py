@@ -3,8 +3,8 @@
 from collections.abc import Awaitable
 from typing import Any
 
-from streams.columns import DeadLetter
-from streams.records import Alert, dead_letter_headers, encode_alert
+from streams.engine import Output
+from streams.records import dead_letter_headers, encode_alert
 from streams.topics import Topics
 
 UNACKNOWLEDGED_MAX = 2_000  # of one partition; beyond it the shard waits
@@ -31,12 +31,13 @@ class Sink:
         sent: Awaitable[Any] = await producer.send(topic, key, value, partition, None, headers)
         return sent
 
-    async def publish(self, partition: int, alerts: list[Alert], dead: list[DeadLetter]) -> None:
+    async def publish(self, partition: int, out: Output) -> None:
         """Alerts and dead letters that a source partition gave rise to."""
         sent = self._sent.setdefault(partition, [])
-        for alert in alerts:
-            sent.append(await self.send(self._topics.alerts, alert.entity.id.encode(), encode_alert(alert)))
-        for record, error in dead:
+        for topic, alerts in ((self._topics.alerts, out.alerts), (self._topics.shadow, out.shadow)):
+            for alert in alerts:
+                sent.append(await self.send(topic, alert.entity.id.encode(), encode_alert(alert)))
+        for record, error in out.dead:
             headers = dead_letter_headers(error, self._topics.source, partition, record.offset, record.timestamp)
             sent.append(await self.send(self._topics.dlq, record.key, record.value, None, headers))
         if len(sent) > UNACKNOWLEDGED_MAX:

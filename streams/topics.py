@@ -58,6 +58,7 @@ class Topics(msgspec.Struct, frozen=True):
     source: str = "creator-events"
     dlq: str = "creator-events-dlq"
     alerts: str = "risk-alerts"
+    shadow: str = "risk-alerts-shadow"
     ticks: str = "ripcurrent-ticks"
     checkpoints: str = "ripcurrent-checkpoints"
 
@@ -105,6 +106,13 @@ class Topics(msgspec.Struct, frozen=True):
             # Not compacted: each revision of an alert is a record, and all share the entity's key.
             TopicSpec(
                 name=self.alerts,
+                partitions=partitions,
+                replication=replication,
+                retention_ms=alerts_retention_ms,
+            ),
+            # Of signals on trial, and of creators that a group exempts: the same records, for other readers.
+            TopicSpec(
+                name=self.shadow,
                 partitions=partitions,
                 replication=replication,
                 retention_ms=alerts_retention_ms,

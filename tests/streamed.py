@@ -38,8 +38,9 @@ def eager(**limits: Any) -> Catalogue:
             low = {"minimum": 2, "effect": 1} if rate else {"minimum": min(test.minimum, 2)}
             marks = change(test.severity, info=1.0, warning=2.0, critical=4.0)
             tests.append(change(test, severity=marks, **low))
+        measures = {key: change(m, after="5h") if m.after else m for key, m in signal.measures.items()}
         signals[name] = change(
-            signal, tests=tests, warmup="3h", resolve_after="3h", cooldown="4h", measures=signal.measures
+            signal, tests=tests, warmup="3h", resolve_after="3h", cooldown="4h", measures=measures
         )
     settings = {key: limits.pop(key) for key in ("quorum", "ahead", "lateness") if key in limits}
     engine = change(
@@ -70,9 +71,13 @@ def simulated(seed: int, **spec: Any) -> list[Record]:
 
 
 KINDS: tuple[tuple[str, float], ...] = (
-    ("order.paid", 30), ("refund.approved", 6), ("complaint.received", 4), ("content.engaged", 30),
-    ("violation.confirmed", 3), ("account.login", 10), ("account.payout_changed", 2), ("account.withdrawal", 2),
-    ("video.published", 2), ("some.newtype", 2),
+    ("order.paid", 50), ("refund.approved", 12), ("complaint.received", 8), ("content.engaged", 50),
+    ("violation.confirmed", 6), ("account.login", 15), ("account.payout_changed", 2), ("account.withdrawal", 2),
+    ("video.published", 2), ("some.newtype", 2), ("account.registered", 1), ("order.cancelled", 4),
+    ("order.shipped", 4), ("chargeback.received", 3), ("review.posted", 5), ("product.clicked", 8),
+    ("content.flagged", 2), ("report.received", 3), ("live.minute", 4), ("live.started", 1), ("live.ended", 1),
+    ("violation.overturned", 2), ("incentive.redeemed", 3), ("commission.earned", 5), ("commission.reversed", 3),
+    ("sample.received", 3), ("sample.posted", 1),
 )  # fmt: skip
 MARKETS = ("TH", "ID", "VN", "SG", "MY", "PH")
 CATEGORIES = ("beauty", "fashion", "electronics", "food", "toys")
@@ -114,9 +119,36 @@ def hostile(seed: int, n: int = 2_200, hours: int = 26, creators: int = 32) -> l
         elif kind == "account.login":
             more["attrs"] = {"success": bool(rng.random() < 0.5), "device_id": f"d{int(rng.integers(4))}"}
         elif kind == "violation.confirmed":
-            more["attrs"] = {"kind": ("spam", "fake")[int(rng.integers(2))]}
+            more["attrs"] = {"kind": ("spam", "fake")[int(rng.integers(2))], "points": int(rng.integers(0, 9))}
+        extra = _details(kind, i, now, rng)
+        attrs = more.get("attrs", {}) | extra.pop("attrs", {})
+        more |= extra | ({"attrs": attrs} if attrs else {})
         pairs.append(event(i, kind, f"c{who}", at, market, **more))
     return numbered(pairs)
+
+
+def _details(kind: str, number: int, now: int, rng: np.random.Generator) -> dict[str, Any]:
+    """What the measures look at: references that repeat, money, attributes."""
+    attrs: dict[str, Any] = {
+        "order.paid": {"subsidised": bool(rng.random() < 0.5)},
+        "order.shipped": {"late": bool(rng.random() < 0.5)},
+        "refund.approved": {"fault": "seller"} if rng.random() < 0.5 else {},
+        "review.posted": {"stars": int(rng.integers(1, 6))},
+        "complaint.received": {"kind": "counterfeit" if rng.random() < 0.5 else "other"},
+        "content.flagged": {"kind": "link"},
+        "live.minute": {"viewers": int(rng.integers(0, 3_000)), "logged_in_viewers": int(rng.integers(0, 900)),
+                        "commenters": int(rng.integers(0, 4))},
+    }.get(kind, {})  # fmt: skip
+    more: dict[str, Any] = {"attrs": attrs} if attrs else {}
+    if kind.split(".")[0] in ("order", "refund", "chargeback", "review", "commission", "violation", "sample"):
+        if rng.random() < 0.8:
+            more["ref_id"] = f"r{int(rng.integers(max(number // 6 - 12, 0), number // 6 + 1))}"
+        if rng.random() < 0.3:
+            more["attrs"] = attrs | {"ref_at": max(now - int(rng.integers(0, 20 * HOUR)), 0)}
+    if kind.startswith("commission"):
+        more |= {"amount": round(float(rng.gamma(1.0, 900.0)), 2)}
+        more |= {"currency": "XXX"} if rng.random() < 0.1 else {}
+    return more
 
 
 class Result:

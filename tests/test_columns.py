@@ -6,11 +6,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.columns import Entities, Matcher, Reader, Record, Routes, hash64, joined
+from config.schema import Range
+from streams.columns import Entities, Matcher, Reader, Record, Routes, clauses_of, hash64, joined
 from streams.records import Event, decode_event
 from tests.streamed import START, event, hostile, numbered
 
+
+def counts(events: list[str], where: dict) -> Matcher:  # type: ignore[type-arg]
+    return Matcher(clauses_of(events, where))
+
+
 MATCHERS = [
+    counts(["violation.confirmed", "content.engaged"], {"points": Range(min=1, max=10)}),
     counts(["order.paid"], {}),
     counts(["content.engaged"], {}),
     counts(["content.engaged"], {"trust": "low"}),

@@ -45,7 +45,7 @@ def test_repeats_are_due_once_for_every_pane_that_they_moved() -> None:
     watch.add(1, read("violation.confirmed", 6 * HOUR, kind="a"))
     watch.forget(np.array([1]))
     assert watch.due(9 * HOUR).tolist() == []
-    assert watch.most(9 * HOUR, 1) == (0, "")
+    assert watch.most(9 * HOUR, 1) == (0, "", 0)
 
 
 def test_repeats_keep_a_bounded_memory_in_any_order() -> None:

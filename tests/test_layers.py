@@ -11,10 +11,11 @@ from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parent.parent
 CORE = {  # pure: no clock, no randomness, no I/O
-    "streams", "streams.alerts", "streams.calibration", "streams.columns", "streams.delays", "streams.engine",
-    "streams.entities", "streams.errors", "streams.evidence", "streams.lives", "streams.market", "streams.patterns",
+    "streams", "streams.alerts", "streams.calendar", "streams.calibration", "streams.columns", "streams.delays",
+    "streams.engine", "streams.entities", "streams.errors", "streams.evidence", "streams.links", "streams.lives",
+    "streams.market", "streams.money", "streams.patterns",
     "streams.plan", "streams.policy", "streams.rates", "streams.reasons", "streams.records", "streams.state",
-    "streams.unrest", "streams.windows", "config.schema", "config",
+    "streams.rulebook", "streams.unrest", "streams.windows", "config.effective", "config.schema", "config",
 }  # fmt: skip
 FORBIDDEN = {"time", "random", "asyncio", "logging", "socket", "datetime", "os", "secrets", "uuid", "threading",
              "faust", "mode", "aiokafka", "kafka", "prometheus_client"}  # fmt: skip

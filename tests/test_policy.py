@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.effective import own_policy
 from config.schema import Severity, Signal
 from streams.policy import (
     GROWN,
@@ -24,6 +25,7 @@ from streams.policy import (
 from tests.streamed import HOUR, shipped
 
 SIGNAL: Signal = msgspec.structs.replace(shipped().signals["refund_rate"], resolve_after="3h", cooldown="2h")
+POLICY = own_policy(SIGNAL)
 NEW = "0" * 32
 
 
@@ -79,21 +81,21 @@ def test_an_episode_opens_with_revision_1_at_its_severity() -> None:
 def test_a_quiet_reading_changes_nothing_until_it_is_time_to_resolve() -> None:
     calm = [reading(0, holds=False, observed=1.0)]
     for end in (HOUR, 2 * HOUR, 3 * HOUR - 1):
-        assert continued(episode(), SIGNAL, calm, end) == (episode(), None)
-    ended, decision = continued(episode(), SIGNAL, calm, 3 * HOUR)
+        assert continued(episode(), POLICY, calm, end) == (episode(), None)
+    ended, decision = continued(episode(), POLICY, calm, 3 * HOUR)
     assert decision is not None
     assert (decision.status, decision.status_reason, decision.episode) == ("resolved", "normal_again", ended)
     assert (ended.revision, ended.severity, ended.observed) == (2, 2, 1.0)
-    _, silent = continued(episode(), SIGNAL, [reading(0, holds=False, observed=0.0)], 3 * HOUR)
+    _, silent = continued(episode(), POLICY, [reading(0, holds=False, observed=0.0)], 3 * HOUR)
     assert silent is not None
     assert silent.status_reason == "silent"
 
 
 def test_a_reading_over_the_hysteresis_keeps_it_open() -> None:
-    kept, decision = continued(episode(), SIGNAL, [reading(0, holds=False), reading(0, holds=True)], 9 * HOUR)
+    kept, decision = continued(episode(), POLICY, [reading(0, holds=False), reading(0, holds=True)], 9 * HOUR)
     assert decision is None
     assert kept == episode(abnormal_at=9 * HOUR)
-    assert continued(kept, SIGNAL, [reading(0, holds=False)], 11 * HOUR)[1] is None
+    assert continued(kept, POLICY, [reading(0, holds=False)], 11 * HOUR)[1] is None
 
 
 @pytest.mark.parametrize(("before", "level", "status"), [
@@ -101,7 +103,7 @@ def test_a_reading_over_the_hysteresis_keeps_it_open() -> None:
     (2, 0, None),
 ])  # fmt: skip
 def test_severity_goes_up_only(before: int, level: int, status: str | None) -> None:
-    after, decision = continued(episode(before), SIGNAL, [reading(level)], HOUR)
+    after, decision = continued(episode(before), POLICY, [reading(level)], HOUR)
     assert (decision.status if decision else None) == status
     assert after.severity == max(before, level)
     assert after.revision == (2 if status else 1)
@@ -109,7 +111,7 @@ def test_severity_goes_up_only(before: int, level: int, status: str | None) -> N
 
 def test_growth_by_half_in_the_same_window_is_an_update() -> None:
     grown = GROWN * 10.0
-    after, decision = continued(episode(), SIGNAL, [reading(2, observed=grown)], HOUR)
+    after, decision = continued(episode(), POLICY, [reading(2, observed=grown)], HOUR)
     assert decision is not None
     assert (decision.status, decision.status_reason) == ("updated", "threshold")
     assert (after.observed, after.revision, after.severity) == (grown, 2, 2)
@@ -119,9 +121,9 @@ def test_growth_by_half_in_the_same_window_is_an_update() -> None:
         reading(2, observed=99.0, test=1),
         reading(0, observed=99.0, holds=False),
     ):
-        assert continued(episode(), SIGNAL, [quiet], HOUR)[1] is None
+        assert continued(episode(), POLICY, [quiet], HOUR)[1] is None
     both = [reading(3, observed=99.0)]
-    assert continued(episode(), SIGNAL, both, HOUR)[1].status == "escalated"  # type: ignore[union-attr]
+    assert continued(episode(), POLICY, both, HOUR)[1].status == "escalated"  # type: ignore[union-attr]
 
 
 steps = st.lists(
@@ -146,7 +148,7 @@ def test_whatever_is_read_an_episode_keeps_its_rules(readings: list[tuple[int, l
     for hours, read in readings:
         end += hours * HOUR
         before = msgspec.structs.replace(current)
-        current, decision = continued(current, SIGNAL, read, end)
+        current, decision = continued(current, POLICY, read, end)
         assert before == msgspec.structs.replace(before)
         last_held = end if any(r.holds for r in read) else last_held
         assert (current.alert_id, current.opened_at, current.abnormal_at) == (NEW, 0, last_held)

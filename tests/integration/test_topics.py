@@ -32,6 +32,7 @@ def test_a_new_cluster_lacks_every_topic_and_says_what_to_run(kafka: str, topics
         topics.source,
         topics.dlq,
         topics.alerts,
+        topics.shadow,
         topics.ticks,
         topics.checkpoints,
     ]
@@ -63,7 +64,7 @@ def test_what_was_created_has_the_settings_that_the_table_says(
 
 
 def vars_of(topics: Topics) -> list[str]:
-    return [topics.source, topics.dlq, topics.alerts, topics.ticks, topics.checkpoints]
+    return [topics.source, topics.dlq, topics.alerts, topics.shadow, topics.ticks, topics.checkpoints]
 
 
 def test_ticks_and_checkpoints_get_as_many_partitions_as_the_source_really_has(
