@@ -23,10 +23,21 @@ from streams.simulate_events import accounts, attention, compliance, content, sa
 from streams.simulate_market import CATEGORIES, COUNTRIES, Ints, Population, population
 from streams.simulate_orders import make_orders, outcomes
 from streams.simulate_plant import World, lookalikes, plant
-from streams.simulate_rows import COMPLAINTS, ENGAGEMENTS, FAULTS, FLAGS, TRUSTS, TYPES, VIOLATIONS, Rows, chosen, joined
+from streams.simulate_rows import (
+    COMPLAINTS,
+    ENGAGEMENTS,
+    FAULTS,
+    FLAGS,
+    TRUSTS,
+    TYPES,
+    VIOLATIONS,
+    Rows,
+    chosen,
+    joined,
+)
 from streams.simulate_spec import KINDS, LOOKALIKES, MARKETS, Plan, Shock, Simulation
 
-__all__ = ["KINDS", "LOOKALIKES", "Events", "Label", "Plan", "Shock", "Simulation", "simulate", "write_jsonl",
+__all__ = ["KINDS", "LOOKALIKES", "Events", "Label", "Plan", "Shock", "Simulation", "asked_for", "simulate", "write_jsonl",
            "write_labels"]  # fmt: skip
 
 STREAMS = ("population", "activity", "orders", "outcomes", "attention", "accounts", "content", "compliance",
@@ -164,6 +175,11 @@ def simulate(spec: Simulation) -> tuple[Events, list[Label]]:
     order = np.lexsort((background.kind, background.unit, background.at, arrived))
     labels = sorted(labels, key=lambda x: (x.start_ms, x.creator_id, x.kind))
     return Events(spec, pop, chosen(background, order), arrived[order]), labels
+
+
+def asked_for(spec: Simulation) -> int:
+    """Episodes and lookalikes together; fewer are planted if too few creators suit them."""
+    return sum(spec.count(kind) for kind in (*KINDS, *LOOKALIKES))
 
 
 def _emitted(spec: Simulation, pop: Population, r: Rows) -> Rows:

@@ -133,7 +133,7 @@ def peaks(spec: Simulation, shape: tuple[int, int], rng: np.random.Generator, sh
 
 
 def activity(spec: Simulation, pop: Population, struck: list[Struck], rngs: Rngs) -> Activity:
-    """In this order: day factors, sessions, restocks, viral videos, then the hours' gammas; campaigns and mood apart."""
+    """In this order: day factors, sessions, restocks, viral videos, the hours' gammas; campaigns and mood apart."""
     rng, local = rngs["activity"], _local(spec, pop)
     week = np.stack([shape_of_week(law) for law in pop.laws])
     base = week[pop.market[:, None], (local // DAY + 3) % 7, local // HOUR % 24] / 24.0

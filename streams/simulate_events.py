@@ -1,7 +1,5 @@
 """The simulated background beside orders: clicks and likes, accounts, live sessions, samples, violations."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from streams.simulate_activity import Activity, Sessions, shape_of_week
@@ -97,9 +95,7 @@ def accounts(spec: Simulation, pop: Population, rng: np.random.Generator) -> lis
     return parts
 
 
-def content(
-    spec: Simulation, pop: Population, live: Sessions, rng: np.random.Generator
-) -> tuple[list[Rows], Floats]:
+def content(spec: Simulation, pop: Population, live: Sessions, rng: np.random.Generator) -> tuple[list[Rows], Floats]:
     """Videos, some of them flagged, and live sessions; and the usual crowd of each unit's sessions."""
     every = np.arange(len(pop.level))
     unit = drawn(rng.gamma(2.0, 0.35, len(every)), every, spec, rng)

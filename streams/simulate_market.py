@@ -100,5 +100,3 @@ def population(spec: Simulation, rng: np.random.Generator) -> Population:
         registered_ms=np.where(newcomer, joined, 0)[creator],
         offset_ms=np.array([MARKETS[m].offset_hours * HOUR for m in names])[market],
     )  # fmt: skip
-
-

@@ -170,7 +170,7 @@ def reversals_of(o: Orders, which: Ints, at: Ints, rng: np.random.Generator) -> 
 def outcomes(
     pop: Population, o: Orders, struck: list[Struck], rng: np.random.Generator
 ) -> tuple[list[Rows], list[Rows], Fate]:
-    """The orders themselves, then all that follows each: fulfilment, refund, complaint, review, chargeback, reversal."""
+    """The orders themselves, then what follows each: fulfilment, refund, complaint, review, chargeback, reversal."""
     first, done = paid(o, rng), fulfilment(pop, o, struck, rng)
     n, kept, strike = len(o.unit), ~done.cancelled, force(struck, "carrier_strike", pop.market[o.unit], done.shipped_ms)
     back, refunds = _refunds(pop, o, kept, strike, rng)

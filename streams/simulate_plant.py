@@ -13,12 +13,12 @@ from streams import simulate_conduct_kinds as conduct
 from streams import simulate_lookalikes as alike
 from streams import simulate_outcome_kinds as outcome
 from streams import simulate_sales_kinds as sales
-from streams.scorecard import Label
+from streams.scorecard import LOOKALIKE, Label
 from streams.simulate_events import SAMPLE_DAYS
 from streams.simulate_planting import Plant, Planted, Slot, World, make_slot, stretch
 from streams.simulate_rows import Rows, chosen
 from streams.simulate_sales_kinds import NEWCOMER_DAYS
-from streams.simulate_spec import DAY, HOUR, KINDS, LOOKALIKE, LOOKALIKES, Kind
+from streams.simulate_spec import DAY, HOUR, KINDS, LOOKALIKES, Kind
 
 __all__ = ["PLANTS", "World", "lookalikes", "plant"]
 
@@ -58,8 +58,12 @@ ALIKE: dict[str, Plant] = {
     "launch_party": alike.launch_party,
 }
 YOUNG = ("newcomer_surge", "launch_party")  # of newcomers
-# Creators that suit these are few, so they choose before the others; the rest in the order of PLANTS.
-FIRST = ("newcomer_surge", "unposted_samples", "defect_surge", "live_viewbot")
+# Creators that suit these are few, so they choose before the others, who take their turn in the order of PLANTS.
+FIRST = (
+    "newcomer_surge", "defect_surge", "chargeback_surge", "negative_reviews", "complaint_surge", "refund_surge",
+    "seller_fault_surge", "commission_clawback", "clickless_orders", "cancellation_surge", "late_shipments",
+    "live_viewbot",
+)  # fmt: skip
 Taken = dict[int, list[tuple[int, int]]]  # creator: from, to
 
 

@@ -11,8 +11,8 @@ TYPES = (
     "account.withdrawal", "video.published", "live.started", "live.minute", "live.ended", "content.engaged",
     "content.flagged", "product.clicked", "order.paid", "order.cancelled", "order.shipped", "order.delivered",
     "refund.approved", "chargeback.received", "review.posted", "complaint.received", "report.received",
-    "violation.confirmed", "violation.overturned", "incentive.redeemed", "commission.earned", "commission.reversed", "sample.received",
-    "sample.posted",
+    "violation.confirmed", "violation.overturned", "incentive.redeemed", "commission.earned", "commission.reversed",
+    "sample.received", "sample.posted",
 )  # fmt: skip
 ENGAGEMENTS = ("like", "follow", "comment", "share")
 TRUSTS = ("low", "normal")

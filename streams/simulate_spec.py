@@ -8,7 +8,6 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 HISTORY_DAYS = 30  # orders before the start: not emitted, but their refunds and reviews are
 SHAPES = ("burst", "ramp", "repeated")  # even; denser towards the end; three to five little bursts over days
 SHOCKS = ("carrier_strike", "payment_outage")
-LOOKALIKE = "lookalike:"  # before the kind, in labels
 
 
 class Market(NamedTuple):

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from creators import Run, alerts_of, band, false_table, kinds_table
+from creators import Run, alerts_of, band, false_table, judged, kinds_table
 
 from streams.columns import Record
 from streams.recording import murmur2
-from streams.scorecard import Label, read_kinds, score
+from streams.scorecard import Label
 
 START_MS, HOUR_MS = 1_761_955_200_000, 3_600_000  # Saturday 1 November 2025
 CAMPAIGN, HISTORY = 10, 14  # the day of 11.11; days of orders before the stream
@@ -387,10 +387,10 @@ def run(spec: Spec) -> Run:
         (folder / "alerts.jsonl").write_bytes(b"".join(msgspec.json.encode(alert) + b"\n" for alert in alerts))
         with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([Label.__struct_fields__, *map(msgspec.structs.astuple, labels)])
-    card = score(alerts, labels, read_kinds())
+    card, right = judged(alerts, labels)
     sold = {u.id: sum(o.at >= 0 for o in u.orders) / spec.days for u in world.units}
     bands = tuple(band(sold[label.creator_id]) for label in labels)
-    return Run(spec.seed, spec.null, card.episodes, bands, card.false_by_signal, spec.creators * spec.days)
+    return Run(spec.seed, spec.null, card.episodes, bands, card.false_by_signal, spec.creators * spec.days, right)
 
 
 def main() -> None:
