@@ -41,9 +41,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         plans = {kind: plan for kind, plan in ((kinds or {}) | (alike or {})).items() if plan is not None}
         if alike is not None:
             plans |= {kind: Plan(count=0) for kind in LOOKALIKES if kind not in alike}
-        for named, known in ((alike or {}, LOOKALIKES), (kinds or {}, USUAL.kinds)):
-            if unknown := sorted(set(named) - set(known)):
-                raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(known)}")
+        for section, named, known in (("kinds", kinds, USUAL.kinds), ("lookalikes", alike, LOOKALIKES)):
+            if unknown := sorted(set(named or ()) - set(known)):
+                raise ValueError(f"$.{section}: {', '.join(unknown)}; known are {', '.join(known)}")
         names = only or (USUAL.kinds if kinds is None else tuple(kinds))
         same = ("seed", "start_ms", "days", "creators", "markets", "volume", "campaign_days", "mood", "shocks",
                 "planted", "null")  # fmt: skip

@@ -37,8 +37,10 @@ from streams.simulate_rows import (
 )
 from streams.simulate_spec import KINDS, LOOKALIKES, MARKETS, Plan, Shock, Simulation
 
-__all__ = ["KINDS", "LOOKALIKES", "Events", "Label", "Plan", "Shock", "Simulation", "asked_for", "simulate", "write_jsonl",
-           "write_labels"]  # fmt: skip
+__all__ = [
+    "KINDS", "LOOKALIKES", "Events", "Label", "Plan", "Shock", "Simulation", "asked_for", "background", "simulate",
+    "write_jsonl", "write_labels",
+]  # fmt: skip
 
 STREAMS = ("population", "activity", "orders", "outcomes", "attention", "accounts", "content", "compliance",
            "arrival", "planted", "planted arrival", "campaigns", "mood", "shocks", "samples", "lookalikes")  # fmt: skip
@@ -151,9 +153,12 @@ def _wire(event_id: str, who: list[Who], row: tuple[Any, ...]) -> tuple[bytes, W
     return me.key, wire
 
 
-def simulate(spec: Simulation) -> tuple[Events, list[Label]]:
-    """The whole run in memory, as columns; encoding happens when records are asked for."""
-    rng = {name: np.random.default_rng([spec.seed, n]) for n, name in enumerate(STREAMS)}
+def streams_of(spec: Simulation) -> dict[str, np.random.Generator]:
+    return {name: np.random.default_rng([spec.seed, n]) for n, name in enumerate(STREAMS)}
+
+
+def background(spec: Simulation, rng: dict[str, np.random.Generator]) -> tuple[World, Rows]:
+    """The market without what is planted, and its events."""
     pop = population(spec, rng["population"])
     struck = shocks(spec, pop, rng["shocks"])
     act = activity(spec, pop, struck, rng)
@@ -162,19 +167,24 @@ def simulate(spec: Simulation) -> tuple[Events, list[Label]]:
     shown, crowd = content(spec, pop, act.sessions, rng["content"])
     parts = paid + after + shown + attention(spec, pop, act, rng["attention"]) + accounts(spec, pop, rng["accounts"])
     parts += samples(spec, pop, rng["samples"]) + compliance(spec, pop, rng["compliance"])
-    background = _emitted(spec, pop, joined(parts))
-    arrived = _arrival(background.at, rng["arrival"])
-    world = World(spec, pop, act, orders, fate, struck, crowd)
+    return World(spec, pop, act, orders, fate, struck, crowd), _emitted(spec, pop, joined(parts))
+
+
+def simulate(spec: Simulation) -> tuple[Events, list[Label]]:
+    """The whole run in memory, as columns; encoding happens when records are asked for."""
+    rng = streams_of(spec)
+    world, everything = background(spec, rng)
+    arrived = _arrival(everything.at, rng["arrival"])
     added, labels = plant(world, rng["planted"])
     resembling, theirs = lookalikes(world, labels, rng["lookalikes"])
     added, labels = added + resembling, labels + theirs
     if labels:
-        planted = _emitted(spec, pop, joined(added))
+        planted = _emitted(spec, world.pop, joined(added))
         arrived = np.concatenate([arrived, _arrival(planted.at, rng["planted arrival"])])
-        background = joined([background, planted])
-    order = np.lexsort((background.kind, background.unit, background.at, arrived))
+        everything = joined([everything, planted])
+    order = np.lexsort((everything.kind, everything.unit, everything.at, arrived))
     labels = sorted(labels, key=lambda x: (x.start_ms, x.creator_id, x.kind))
-    return Events(spec, pop, chosen(background, order), arrived[order]), labels
+    return Events(spec, world.pop, chosen(everything, order), arrived[order]), labels
 
 
 def asked_for(spec: Simulation) -> int:

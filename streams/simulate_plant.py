@@ -20,7 +20,7 @@ from streams.simulate_rows import Rows, chosen
 from streams.simulate_sales_kinds import NEWCOMER_DAYS
 from streams.simulate_spec import DAY, HOUR, KINDS, LOOKALIKES, Kind
 
-__all__ = ["PLANTS", "World", "lookalikes", "plant"]
+__all__ = ["ALIKE", "PLANTS", "World", "lookalikes", "of_kind", "plant"]
 
 FIRST_DAY = 8  # nothing is planted before, but what needs it
 APART_MS = 5 * DAY  # between two episodes of a creator
@@ -73,7 +73,7 @@ def plant(world: World, rng: np.random.Generator) -> tuple[list[Rows], list[Labe
     labels: list[Label] = []
     taken: Taken = {}
     for kind in sorted(PLANTS, key=lambda k: FIRST.index(k) if k in FIRST else len(FIRST)):
-        for done, label in _of_kind(world, kind, PLANTS[kind], taken, rng):
+        for done, label in of_kind(world, kind, PLANTS[kind], taken, rng):
             parts += [done.marked, *done.after]
             labels.append(label)
     return parts, labels
@@ -87,15 +87,14 @@ def lookalikes(world: World, planted: Sequence[Label], rng: np.random.Generator)
     for label in planted:
         taken.setdefault(int(label.creator_id.removeprefix("c_")), []).append((label.start_ms, label.end_ms))
     for kind in sorted(ALIKE, key=lambda k: k not in YOUNG):
-        for done, label in _of_kind(world, kind, ALIKE[kind], taken, rng):
+        for done, label in of_kind(world, kind, ALIKE[kind], taken, rng):
             parts += [done.marked, *done.after]
             labels.append(label)
     return parts, labels
 
 
-def _of_kind(
-    world: World, kind: str, how: Plant, taken: Taken, rng: np.random.Generator
-) -> list[tuple[Planted, Label]]:
+def of_kind(world: World, kind: str, how: Plant, taken: Taken, rng: np.random.Generator) -> list[tuple[Planted, Label]]:
+    """As many as the spec wants, over the units in a random order, if that many units suit. Adds to `taken`."""
     spec, pop, known = world.spec, world.pop, (KINDS | LOOKALIKES)[kind]
     fits = (pop.registered_ms > 0) & pop.home if kind in YOUNG else pop.home | (kind != "account_takeover")
     left, out = spec.count(kind), []
