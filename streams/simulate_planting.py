@@ -62,8 +62,8 @@ def make_slot(unit: int, start: int, span: int, strength: float, shape: str, rng
     if shape != "repeated":
         return Slot(unit, start, span, strength, shape, ((start, span),))
     k = int(rng.integers(3, 6))
-    length = span // k if span < DAY else span // (2 * k)
-    apart = int(rng.uniform(20.0, 28.0) * HOUR) if span < DAY else span // k
+    length = span // k if span < 2 * DAY else span // (2 * k)
+    apart = int(rng.uniform(20.0, 28.0) * HOUR) if span < 2 * DAY else span // k
     pieces = tuple((start + i * apart, length) for i in range(k))
     return Slot(unit, start, pieces[-1][0] + length - start, strength, shape, pieces)
 

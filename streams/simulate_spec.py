@@ -131,14 +131,14 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
             ("markets", set(self.markets), MARKETS),
             ("kinds", set(self.kinds), KINDS),
             ("plans", set(self.plans), KINDS | LOOKALIKES),
-            ("shocks", {s.market for s in self.shocks if s.market}, self.markets),
+            ("markets of shocks", {s.market for s in self.shocks if s.market}, self.markets),
         ):
             if unknown := sorted(given - set(known)):
                 raise ValueError(f"{name}: {', '.join(unknown)}; known are {', '.join(known)}")
         for kind, plan in self.plans.items():
             own = (KINDS | LOOKALIKES)[kind].shapes
             if set(plan.shapes or ()) - set(own):
-                raise ValueError(f"plans: {kind} has no shapes but {', '.join(own)}")
+                raise ValueError(f"{kind}: shapes must be some of {', '.join(own)}")
         if not self.markets or min(*self.markets.values(), self.days, self.creators, self.volume) <= 0:
             raise ValueError("days, creators, volume and the markets' weights must be positive")
         if min(self.mood, self.seed, self.planted or 0, self.lookalikes or 0, *self.campaign_days) < 0:

@@ -44,6 +44,7 @@ OPTIONAL = {"category", "actor_id", "ref_id", "amount", "currency", "attrs"}
 
 def check(key: bytes, value: bytes) -> dict[str, Any]:
     """The contract of creator-events, field by field."""
+    records.decode_event(key, value)
     event: dict[str, Any] = json.loads(value.decode("utf-8"))
     assert event.keys() - OPTIONAL == {"event_id", "type", "creator_id", "occurred_at", "market"}
     assert key.decode("utf-8") == event["creator_id"]
