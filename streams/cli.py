@@ -164,6 +164,7 @@ def topics(
     epilog=examples(
         "ripcurrent simulate --out events.jsonl --labels labels.csv",
         "ripcurrent simulate --seed 7 --days 60 --creators 2000 --null --out quiet.jsonl.gz",
+        "ripcurrent simulate --scenario scenario.yaml --seed 3 --out events.jsonl",
         "ripcurrent simulate --topic --speed 3600      [dim]# an hour of the market in a second[/dim]",
     )
 )
@@ -172,9 +173,15 @@ def simulate(
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="The planted episodes, as CSV.")] = None,
     topic: Annotated[bool, typer.Option("--topic", help="To the source topic, not to a file.")] = False,
     speed: Annotated[float | None, typer.Option(metavar="X", help="With --topic: X times real time.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
-    days: Annotated[int, typer.Option(min=1, max=3_650)] = 21,
-    creators: Annotated[int, typer.Option(min=1, max=1_000_000)] = 400,
+    scenario: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to simulate, as YAML; what is given beside it wins.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same bytes; else 1.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3_650, help="Else 21.")] = None,
+    creators: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Else 400.")] = None,
+    kinds: Annotated[
+        str | None, typer.Option(metavar="KIND,…", help="Plant episodes of these kinds only; else of all.")
+    ] = None,
     null: Annotated[bool, typer.Option("--null", help="Plant nothing.")] = False,
     bootstrap_servers: Servers = None,
     topic_prefix: Prefix = None,
@@ -189,7 +196,8 @@ def simulate(
     from streams import simulate as simulator
 
     settings = _settings(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    spec = simulator.Simulation(seed=seed, days=days, creators=creators, null=null)
+    flags = {"seed": seed, "days": days, "creators": creators, "null": null or None}
+    spec = _spec(scenario, {name: given for name, given in flags.items() if given is not None}, kinds)
     events, planted = simulator.simulate(spec)
     with _progress("simulating", len(events)) as moved:
         if out is not None:
@@ -197,10 +205,28 @@ def simulate(
         else:
             _send_events(events, settings, speed, moved)
     where = str(out) if out is not None else f"the topic at {settings.bootstrap_servers}"
-    _out().print(f"{len(events):,} events of {creators:,} creators in {days} days to {where}", highlight=False)
+    said = f"{len(events):,} events of {spec.creators:,} creators in {spec.days} days to {where}"
+    _out().print(said, highlight=False)
     if labels is not None:
         simulator.write_labels(planted, labels)
-        _out().print(f"{len(planted)} planted episodes to {labels}", highlight=False)
+        alike = sum(label.kind.startswith("lookalike:") for label in planted)
+        more = f" and {alike} lookalikes" if alike else ""
+        _out().print(f"{len(planted) - alike} planted episodes{more} to {labels}", highlight=False)
+        if len(planted) < (asked := simulator.asked_for(spec)):
+            _say(f"warning: {asked} were asked for, but there are too few creators or days for all of them")
+
+
+def _spec(file: Path | None, flags: dict[str, Any], kinds: str | None) -> Any:
+    """What to simulate: the scenario, or the usual; and the flags, which go before it."""
+    from streams.scenario import Scenario, read_scenario
+
+    scenario = Scenario() if file is None else read_scenario(file)
+    if kinds is not None:
+        flags |= {"only": tuple(kinds.split(","))}
+    try:
+        return scenario.simulation(**flags)
+    except ValueError as error:
+        raise Refused(str(error) if file is None else f"{file}: {error}") from None
 
 
 def _write_events(events: Any, out: Path, moved: Any) -> None:
@@ -342,11 +368,12 @@ def _labels(path: Path) -> list[Any]:
 
 
 def _print_scorecard(result: Any, labels: list[Any]) -> None:
-    from streams.scorecard import read_kinds, score
+    from streams.scorecard import LOOKALIKE, read_kinds, score
     from streams.tables import scorecard_lines, scorecard_table
 
     kinds = read_kinds()
-    if unknown := sorted({label.kind for label in labels} - kinds.keys()):
+    told = {label.kind for label in labels if not label.kind.startswith(LOOKALIKE)}
+    if unknown := sorted(told - kinds.keys()):
         _say(f"warning: no signal speaks for {', '.join(unknown)} (config/kinds.yaml): those episodes can't be caught")
     card = score(result.alerts, labels, kinds)
     _out().print(scorecard_table(card, "Labelled episodes"))

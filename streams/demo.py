@@ -38,6 +38,7 @@ from streams.tables import scorecard_lines, scorecard_table, time_text
 from streams.topics import Topics, create
 
 PARTITIONS = 4
+PLANTED = ("account_takeover", "complaint_surge", "fake_engagement", "order_spike", "refund_surge", "violation_burst")
 RECALL_MIN = 0.8
 FALSE_MAX = 2.0  # per 1,000 creator-days, in the long run
 CHANCE = 0.99  # a demo is one market: it fails on more false alerts than this rate gives in 99 of 100 markets
@@ -69,7 +70,7 @@ def run_demo(console: Console, *, keep: bool = False, creators: int = 350, seed:
         say(f"Kafka at {bootstrap} ({broker.kind}), {PARTITIONS} partitions of {topics.source}", highlight=False)
         worker = stack.enter_context(_worker(bootstrap, prefix, group))
         say(f"worker started, metrics at {worker.metrics}", highlight=False)
-        spec = Simulation(seed=seed, creators=creators)
+        spec = Simulation(seed=seed, creators=creators, kinds=PLANTED, lookalikes=0)
         with console.status("the market is being simulated"):
             events, labels = simulate(spec)
         played = _play(console, worker, events, Place(bootstrap, topics, group))

@@ -3,6 +3,9 @@
 An alert is true for an episode when it is of the same creator, of a signal that may speak for the episode's kind,
 when one of its windows ends at or after the episode's start, and when it was opened no later than 24 hours after the
 episode's end. All revisions of an alert count as one. An alert that is true for no episode is false.
+
+A label whose kind begins with `lookalike:` is no episode but what resembles one: nothing may be said of it. It counts
+in no recall; a false alert of its creator, opened between its start and 24 hours after its end, is a lookalike alert.
 """
 
 import csv
@@ -18,6 +21,7 @@ from streams.records import Alert
 KINDS = Path(config.__file__).parent / "kinds.yaml"  # which signals may speak for which kind of episode
 GRACE_MS = 86_400_000  # an alert may open so long after the episode's end
 HOUR_MS = 3_600_000
+LOOKALIKE = "lookalike:"
 
 
 class Label(Struct, frozen=True):
@@ -49,6 +53,14 @@ class KindScore(Struct, frozen=True):
     delay_ms: int | None  # median over the caught
 
 
+class LookalikeScore(Struct, frozen=True):
+    """What resembles an episode and is none, of one kind, and of how many of them something was said."""
+
+    kind: str
+    planted: int
+    alerted: int
+
+
 class Scorecard(Struct, frozen=True):
     """`episodes` in the labels' order; `false` alert ids in the order of their first revision."""
 
@@ -57,6 +69,7 @@ class Scorecard(Struct, frozen=True):
     n_alerts: int
     false: tuple[str, ...]
     false_by_signal: dict[str, int]
+    lookalikes: tuple[LookalikeScore, ...] = ()
 
     @property
     def recall(self) -> float:
@@ -77,10 +90,10 @@ def read_labels(path: Path) -> list[Label]:
 
 
 def read_kinds(path: Path = KINDS) -> dict[str, list[str]]:
-    """The signals that may speak for each kind of episode.
+    """The signals that may speak for each kind of episode; first the one that it is made for.
 
-    >>> read_kinds()["refund_surge"]
-    ['refund_rate']
+    >>> read_kinds()["complaint_surge"]
+    ['complaint_rate', 'order_defect_rate']
     """
     return convert(yaml.safe_load(path.read_text(encoding="utf-8")), dict[str, list[str]])
 
@@ -98,7 +111,7 @@ def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, 
         by_creator.setdefault(alert.entity.id, []).append(alert)
     true: set[str] = set()
     episodes = []
-    for label in labels:
+    for label in (x for x in labels if not x.kind.startswith(LOOKALIKE)):
         right = [a for a in by_creator.get(label.creator_id, []) if is_true(a, label, kinds.get(label.kind, ()))]
         true.update(a.alert_id for a in right)
         first = min(right, key=lambda a: (a.window_end, a.alert_id), default=None)
@@ -108,8 +121,25 @@ def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, 
     by_signal: dict[str, int] = {}
     for alert_id in false:
         by_signal[signal_of[alert_id]] = by_signal.get(signal_of[alert_id], 0) + 1
-    by_kind = tuple(_of_kind(kind, episodes) for kind in sorted({label.kind for label in labels}))
-    return Scorecard(tuple(episodes), by_kind, len(signal_of), false, dict(sorted(by_signal.items())))
+    by_kind = tuple(_of_kind(kind, episodes) for kind in sorted({e.label.kind for e in episodes}))
+    alike = _lookalikes(labels, by_creator, true)
+    return Scorecard(tuple(episodes), by_kind, len(signal_of), false, dict(sorted(by_signal.items())), alike)
+
+
+def _lookalikes(
+    labels: Sequence[Label], by_creator: Mapping[str, list[Alert]], true: Collection[str]
+) -> tuple[LookalikeScore, ...]:
+    said: dict[str, list[bool]] = {}
+    for label in (x for x in labels if x.kind.startswith(LOOKALIKE)):
+        mine = by_creator.get(label.creator_id, [])
+        alerted = any(a.alert_id not in true and is_of_lookalike(a, label) for a in mine)
+        said.setdefault(label.kind, []).append(alerted)
+    return tuple(LookalikeScore(kind, len(each), sum(each)) for kind, each in sorted(said.items()))
+
+
+def is_of_lookalike(alert: Alert, label: Label) -> bool:
+    """Whether this alert, of any signal, was opened while a lookalike was on, or within 24 hours after."""
+    return alert.entity.id == label.creator_id and label.start_ms <= alert.opened_at <= label.end_ms + GRACE_MS
 
 
 def is_true(alert: Alert, label: Label, signals: Collection[str]) -> bool:

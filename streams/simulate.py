@@ -18,40 +18,32 @@ import msgspec
 import numpy as np
 
 from streams.scorecard import Label
-from streams.simulate_events import (
+from streams.simulate_activity import activity, shocks
+from streams.simulate_events import accounts, attention, compliance, content, samples
+from streams.simulate_market import CATEGORIES, COUNTRIES, Ints, Population, population
+from streams.simulate_orders import make_orders, outcomes
+from streams.simulate_plant import World, lookalikes, plant
+from streams.simulate_rows import (
     COMPLAINTS,
     ENGAGEMENTS,
     FAULTS,
+    FLAGS,
     TRUSTS,
     TYPES,
     VIOLATIONS,
     Rows,
-    accounts,
-    attention,
     chosen,
-    compliance,
-    content,
     joined,
-    make_orders,
-    outcomes,
 )
-from streams.simulate_market import (
-    CATEGORIES,
-    COUNTRIES,
-    MARKETS,
-    Ints,
-    Population,
-    Simulation,
-    activity,
-    population,
-)
-from streams.simulate_plant import PLANTS, World, plant
+from streams.simulate_spec import KINDS, LOOKALIKES, MARKETS, Plan, Shock, Simulation
 
-__all__ = ["KINDS", "Events", "Label", "Simulation", "simulate", "write_jsonl", "write_labels"]
+__all__ = [
+    "KINDS", "LOOKALIKES", "Events", "Label", "Plan", "Shock", "Simulation", "asked_for", "background", "simulate",
+    "write_jsonl", "write_labels",
+]  # fmt: skip
 
-KINDS = tuple(PLANTS)
 STREAMS = ("population", "activity", "orders", "outcomes", "attention", "accounts", "content", "compliance",
-           "arrival", "planted", "planted arrival")  # fmt: skip
+           "arrival", "planted", "planted arrival", "campaigns", "mood", "shocks", "samples", "lookalikes")  # fmt: skip
 LATE_SHARE = 0.002  # these arrive one to four minutes late, the others within seconds
 CHUNK = 65_536
 
@@ -66,16 +58,20 @@ ATTRS: dict[str, tuple[tuple[str, Decode], ...]] = {  # what the columns a, b an
     "account.login": (("success", bool), ("device_id", "d_{}".format), ("country", _name(COUNTRIES))),
     "live.minute": (("viewers", int), ("logged_in_viewers", int), ("commenters", int)),
     "content.engaged": (("kind", _name(ENGAGEMENTS)), ("trust", _name(TRUSTS))),
+    "content.flagged": (("kind", _name(FLAGS)),),
     "order.paid": (("subsidised", bool),),
+    "order.cancelled": (("ref_at", int),),
     "order.shipped": (("late", bool),),
     "refund.approved": (("fault", _name(FAULTS)), ("ref_at", int)),
-    "review.posted": (("stars", int),),
+    "chargeback.received": (("ref_at", int),),
+    "review.posted": (("stars", int), ("ref_at", int)),
     "complaint.received": (("kind", _name(COMPLAINTS)), ("ref_at", int)),
     "violation.confirmed": (("kind", _name(VIOLATIONS)), ("points", int)),
+    "commission.reversed": (("ref_at", int),),
 }
-REFS = {"content.engaged": "v_", "product.clicked": "p_", "video.published": "v_", "live.started": "l_",
-        "live.minute": "l_", "live.ended": "l_", "violation.confirmed": "x_",
-        "violation.overturned": "x_"}  # fmt: skip
+REFS = {"content.engaged": "v_", "content.flagged": "v_", "sample.received": "s_", "sample.posted": "s_",
+        "product.clicked": "p_", "video.published": "v_", "live.started": "l_", "live.minute": "l_",
+        "live.ended": "l_", "violation.confirmed": "x_", "violation.overturned": "x_"}  # fmt: skip
 
 
 class Wire(msgspec.Struct, omit_defaults=True):
@@ -157,26 +153,43 @@ def _wire(event_id: str, who: list[Who], row: tuple[Any, ...]) -> tuple[bytes, W
     return me.key, wire
 
 
+def streams_of(spec: Simulation) -> dict[str, np.random.Generator]:
+    return {name: np.random.default_rng([spec.seed, n]) for n, name in enumerate(STREAMS)}
+
+
+def background(spec: Simulation, rng: dict[str, np.random.Generator]) -> tuple[World, Rows]:
+    """The market without what is planted, and its events."""
+    pop = population(spec, rng["population"])
+    struck = shocks(spec, pop, rng["shocks"])
+    act = activity(spec, pop, struck, rng)
+    orders = make_orders(spec, pop, act, rng["orders"])
+    paid, after, fate = outcomes(pop, orders, struck, rng["outcomes"])
+    shown, crowd = content(spec, pop, act.sessions, rng["content"])
+    parts = paid + after + shown + attention(spec, pop, act, rng["attention"]) + accounts(spec, pop, rng["accounts"])
+    parts += samples(spec, pop, rng["samples"]) + compliance(spec, pop, rng["compliance"])
+    return World(spec, pop, act, orders, fate, struck, crowd), _emitted(spec, pop, joined(parts))
+
+
 def simulate(spec: Simulation) -> tuple[Events, list[Label]]:
     """The whole run in memory, as columns; encoding happens when records are asked for."""
-    rng = {name: np.random.default_rng([spec.seed, n]) for n, name in enumerate(STREAMS)}
-    pop = population(spec, rng["population"])
-    act = activity(spec, pop, rng["activity"])
-    orders = make_orders(spec, pop, act, rng["orders"])
-    parts, fate = outcomes(pop, orders, rng["outcomes"])
-    parts += attention(spec, pop, act, rng["attention"])
-    parts += accounts(spec, pop, rng["accounts"])
-    parts += content(spec, pop, act.sessions, rng["content"])
-    parts += compliance(spec, pop, rng["compliance"])
-    background = _emitted(spec, pop, joined(parts))
-    arrived = _arrival(background.at, rng["arrival"])
-    added, labels = plant(World(spec, pop, act, orders, fate), rng["planted"])
+    rng = streams_of(spec)
+    world, everything = background(spec, rng)
+    arrived = _arrival(everything.at, rng["arrival"])
+    added, labels = plant(world, rng["planted"])
+    resembling, theirs = lookalikes(world, labels, rng["lookalikes"])
+    added, labels = added + resembling, labels + theirs
     if labels:
-        planted = _emitted(spec, pop, joined(added))
+        planted = _emitted(spec, world.pop, joined(added))
         arrived = np.concatenate([arrived, _arrival(planted.at, rng["planted arrival"])])
-        background = joined([background, planted])
-    order = np.lexsort((background.kind, background.unit, background.at, arrived))
-    return Events(spec, pop, chosen(background, order), arrived[order]), labels
+        everything = joined([everything, planted])
+    order = np.lexsort((everything.kind, everything.unit, everything.at, arrived))
+    labels = sorted(labels, key=lambda x: (x.start_ms, x.creator_id, x.kind))
+    return Events(spec, world.pop, chosen(everything, order), arrived[order]), labels
+
+
+def asked_for(spec: Simulation) -> int:
+    """Episodes and lookalikes together; fewer are planted if too few creators suit them."""
+    return sum(spec.count(kind) for kind in (*KINDS, *LOOKALIKES))
 
 
 def _emitted(spec: Simulation, pop: Population, r: Rows) -> Rows:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 
 from config.schema import Catalogue, Repeat, Severity, Signal
-from streams.scorecard import Scorecard, false_alarm_rate
+from streams.scorecard import LOOKALIKE, Scorecard, false_alarm_rate
 
 HOUR_MS = 3_600_000
 
@@ -64,6 +64,9 @@ def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
     by = ", ".join(f"{signal} {n}" for signal, n in card.false_by_signal.items())
     over = f"{creators:,} creators in {days:.1f} days"
     lines = [f"{card.n_alerts} alerts, {len(card.false)} of them false" + (f" ({by})" if by else "")]
+    if card.lookalikes:
+        each = ", ".join(f"{one.kind.removeprefix(LOOKALIKE)} {one.alerted}/{one.planted}" for one in card.lookalikes)
+        lines.append(f"lookalikes of which something was said, though nothing is wrong: {each}")
     return [*lines, f"{rate:.2f} false alerts per 1,000 creator-days ({over})"]
 
 

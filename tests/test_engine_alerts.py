@@ -32,7 +32,7 @@ class Run:
 @pytest.fixture(scope="module", params=["simulated", "hostile", "tight"])
 def told(request: pytest.FixtureRequest) -> Run:
     if request.param == "simulated":
-        return Run(eager(inactive_after="30d"), simulated(21, creators=20, days=4, campaign_day=2, planted=2))
+        return Run(eager(inactive_after="30d"), simulated(21, creators=20, days=4, campaign_days=(2,), planted=2))
     if request.param == "hostile":
         return Run(eager(), hostile(22))
     return Run(eager(evidence=150, entities=25), hostile(23, n=1_500, hours=20))

@@ -89,7 +89,7 @@ def test_limits_hit_in_the_middle_of_a_batch_give_the_same_bytes() -> None:
 
 
 def test_a_simulated_market_gives_the_same_bytes_however_it_is_cut() -> None:
-    records = simulated(5, creators=16, days=3, campaign_day=1, planted=1)
+    records = simulated(5, creators=16, days=3, campaign_days=(1,), planted=1)
     rng = np.random.default_rng(6)
     same(records, eager(inactive_after="1d"), [cuts(rng, len(records), 500)], 10)
 

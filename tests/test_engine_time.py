@@ -286,7 +286,7 @@ def test_events_after_a_tick_that_ran_ahead_are_late_but_counted() -> None:
 
 
 def test_a_simulated_stream_with_one_wrong_clock_is_unmoved() -> None:
-    records = simulated(8, creators=12, days=2, campaign_day=1, planted=1)
+    records = simulated(8, creators=12, days=2, campaign_days=(1,), planted=1)
     place = len(records) // 2
     tail = [msgspec.structs.replace(r, offset=r.offset + 1) for r in records[place:]]
     key, value = event("odd", "un.known", "c_00001", START)

@@ -30,7 +30,7 @@ def catalogue() -> Catalogue:
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of thirty creators with two planted episodes of each kind, and a bad record now and then."""
     path = tmp_path_factory.mktemp("events") / "events.jsonl"
-    simulated, _ = simulate(Simulation(seed=5, days=4, creators=30, planted=1, campaign_day=None))
+    simulated, _ = simulate(Simulation(seed=5, days=4, creators=30, planted=1, campaign_days=()))
     write_jsonl(simulated, path)
     lines = path.read_bytes().splitlines()
     for n in range(100, len(lines), 997):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streams import records
 from streams.simulate import (
-    KINDS,
     Events,
     Label,
     Simulation,
@@ -20,18 +20,22 @@ from streams.simulate import (
     write_jsonl,
     write_labels,
 )
-from streams.simulate_events import TYPES
+from streams.simulate_rows import TYPES
 
 DAY = 86_400_000
-SPEC = Simulation(seed=11, days=14, creators=150, campaign_day=10, planted=2)
+SPEC = Simulation(seed=11, days=14, creators=150, campaign_days=(10,), planted=2)
 ATTRS: dict[str, dict[str, Any]] = {
     "account.login": {"success": bool, "device_id": str, "country": re.compile(r"[A-Z]{2}")},
     "live.minute": {"viewers": int, "logged_in_viewers": int, "commenters": int},
     "content.engaged": {"kind": ("like", "follow", "comment", "share"), "trust": ("low", "normal")},
     "order.paid": {"subsidised": bool},
+    "content.flagged": {"kind": ("link", "phone", "handle", "qr")},
     "order.shipped": {"late": bool},
+    "order.cancelled": {"ref_at": int},
+    "chargeback.received": {"ref_at": int},
+    "commission.reversed": {"ref_at": int},
     "refund.approved": {"fault": ("seller", "buyer", "carrier"), "ref_at": int},
-    "review.posted": {"stars": (1, 2, 3, 4, 5)},
+    "review.posted": {"stars": (1, 2, 3, 4, 5), "ref_at": int},
     "complaint.received": {"kind": ("counterfeit", "misleading", "safety", "other"), "ref_at": int},
     "violation.confirmed": {"kind": str, "points": int},
 }
@@ -40,6 +44,7 @@ OPTIONAL = {"category", "actor_id", "ref_id", "amount", "currency", "attrs"}
 
 def check(key: bytes, value: bytes) -> dict[str, Any]:
     """The contract of creator-events, field by field."""
+    records.decode_event(key, value)
     event: dict[str, Any] = json.loads(value.decode("utf-8"))
     assert event.keys() - OPTIONAL == {"event_id", "type", "creator_id", "occurred_at", "market"}
     assert key.decode("utf-8") == event["creator_id"]
@@ -95,7 +100,7 @@ def per_creator_day(events: Events, name: str) -> Any:
 
 def test_every_event_keeps_the_contract_and_every_type_occurs(decoded: list[dict[str, Any]]) -> None:
     assert len({e["event_id"] for e in decoded}) == len(decoded)
-    assert {e["type"] for e in decoded} == set(TYPES)
+    assert {e["type"] for e in decoded} == set(TYPES) == records.TYPES - {"case.decided"}
     whole = {"amount", "currency", "actor_id", "ref_id", "attrs"}
     assert all(whole <= e.keys() for e in of_type(decoded, "order.paid"))
 
@@ -116,28 +121,6 @@ def test_events_come_nearly_in_order_and_a_few_come_minutes_late(run: tuple[Even
     assert 0.001 < (delay > 60_000).mean() < 0.003
     assert events.rows.at.min() >= SPEC.start_ms
     assert events.rows.at.max() < SPEC.end_ms
-
-
-def test_labels_are_of_every_kind_and_of_creators_whose_events_are_there(
-    run: tuple[Events, list[Label]], decoded: list[dict[str, Any]]
-) -> None:
-    told = {
-        "refund_surge": "refund.approved",
-        "order_spike": "order.paid",
-        "fake_engagement": "content.engaged",
-        "violation_burst": "violation.confirmed",
-        "complaint_surge": "complaint.received",
-        "account_takeover": "account.login",
-    }
-    times = defaultdict(list)
-    for e in decoded:
-        times[e["creator_id"], e["market"], e["type"]].append(e["occurred_at"])
-    assert Counter(label.kind for label in run[1]) == dict.fromkeys(KINDS, 2)
-    for label in run[1]:
-        assert SPEC.start_ms + 0.4 * SPEC.days * DAY <= label.start_ms < label.end_ms < SPEC.end_ms
-        mine = times[label.creator_id, label.market, told[label.kind]]
-        assert label.start_ms in mine
-        assert sum(label.start_ms <= at <= label.end_ms for at in mine) >= 4
 
 
 def test_two_episodes_of_a_creator_lie_five_days_apart() -> None:
@@ -171,7 +154,7 @@ def test_a_takeover_runs_from_failures_through_a_new_device_and_a_change_to_a_wi
 def test_a_null_run_has_no_labels_and_is_the_planted_run_without_what_was_planted(
     run: tuple[Events, list[Label]],
 ) -> None:
-    null, labels = simulate(Simulation(seed=11, days=14, creators=150, campaign_day=10, null=True))
+    null, labels = simulate(Simulation(seed=11, days=14, creators=150, campaign_days=(10,), null=True))
     events, planted = run
     assert labels == []
 
@@ -190,7 +173,7 @@ def test_a_null_run_has_no_labels_and_is_the_planted_run_without_what_was_plante
 def test_outcomes_lag_their_orders_and_are_there_from_the_first_day(decoded: list[dict[str, Any]]) -> None:
     paid = {e["ref_id"]: e["occurred_at"] for e in of_type(decoded, "order.paid")}
     for name, low, high in (("refund.approved", 2, 6), ("review.posted", 3, 8), ("complaint.received", 1, 6)):
-        told = [(e["occurred_at"], e["ref_id"]) for e in of_type(decoded, name)]
+        told = [(e["occurred_at"], e["ref_id"]) for e in of_type(decoded, name) if "ref_id" in e]
         lags = [(at - paid[ref]) / DAY for at, ref in told if ref in paid]
         assert min(lags) > 0
         assert low < np.mean(lags) < high
@@ -223,8 +206,8 @@ def test_levels_are_heavy_tailed_and_counts_over_dispersed(run: tuple[Events, li
 def test_the_campaign_day_stands_out_and_its_refunds_follow(run: tuple[Events, list[Label]]) -> None:
     totals = per_creator_day(run[0], "order.paid").sum(axis=0)
     assert totals[10] > 2.2 * np.median(totals)
-    calm, _ = simulate(Simulation(seed=11, days=14, creators=150, campaign_day=None, null=True))
-    stirred, _ = simulate(Simulation(seed=11, days=14, creators=150, campaign_day=4, null=True))
+    calm, _ = simulate(Simulation(seed=11, days=14, creators=150, campaign_days=(), null=True))
+    stirred, _ = simulate(Simulation(seed=11, days=14, creators=150, campaign_days=(4,), null=True))
     after = slice(7, 13)
     refunds = [per_creator_day(e, "refund.approved").sum(axis=0)[after].sum() for e in (calm, stirred)]
     assert refunds[1] > 1.2 * refunds[0]

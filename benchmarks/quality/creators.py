@@ -3,14 +3,15 @@
     python benchmarks/quality/creators.py --seeds 101-103 [--creators 400] [--days 21] [--shards 4]
 
 Each seed is run twice: planted, and null (the same background, nothing planted). Creators are spread over the shards
-by Kafka's murmur2 of their id, as a broker would. Prints one table by kind and one of false alerts by signal, and
-ends with one line of JSON.
+by Kafka's murmur2 of their id, as a broker would. Prints one table by kind (recall by any signal that may speak for
+it, and "right": by the one that it is made for), one of lookalikes of which something was said, one of false alerts by
+signal, and ends with one line of JSON.
 """
 
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
@@ -19,8 +20,20 @@ from streams.columns import Record
 from streams.engine import Engine
 from streams.recording import murmur2
 from streams.records import Alert
-from streams.scorecard import HOUR_MS, Episode, episode_recall, false_alarm_rate, median_delay, read_kinds, score
-from streams.simulate import Simulation, simulate
+from streams.scorecard import (
+    HOUR_MS,
+    LOOKALIKE,
+    Episode,
+    Label,
+    LookalikeScore,
+    Scorecard,
+    episode_recall,
+    false_alarm_rate,
+    median_delay,
+    read_kinds,
+    score,
+)
+from streams.simulate import KINDS, Simulation, simulate
 
 BATCH = 2_000
 BANDS = ((8.0, "small"), (25.0, "middle"), (float("inf"), "large"))  # a creator's events a day, by its orders
@@ -33,6 +46,8 @@ class Run(NamedTuple):
     bands: tuple[str, ...]  # of the episodes' creators
     false: dict[str, int]
     creator_days: float
+    right: tuple[bool, ...]  # whether the signal that the kind is made for caught the episode
+    lookalikes: tuple[LookalikeScore, ...] = ()
 
 
 class Job(NamedTuple):
@@ -43,12 +58,13 @@ class Job(NamedTuple):
     shards: int
     volume: float
     campaign: bool
+    kinds: tuple[str, ...]
 
 
 def run(job: Job) -> Run:
     spec = Simulation(
         seed=job.seed, creators=job.creators, days=job.days, volume=job.volume, null=job.null,
-        campaign_day=16 if job.campaign else None,
+        campaign_days=(16,) if job.campaign else (), kinds=job.kinds,
     )  # fmt: skip
     events, labels = simulate(spec)
     shards: list[list[Record]] = [[] for _ in range(job.shards)]
@@ -58,9 +74,17 @@ def run(job: Job) -> Run:
         mine.append(Record(len(mine), key, value))
         orders[key.decode()] += b'"order.paid"' in value
     alerts = [alert for shard, records in enumerate(shards) for alert in alerts_of(shard, records)]
-    card = score(alerts, labels, read_kinds())
+    card, right = judged(alerts, labels)
     bands = tuple(band(orders[e.label.creator_id] / job.days) for e in card.episodes)
-    return Run(job.seed, job.null, card.episodes, bands, card.false_by_signal, job.creators * job.days)
+    return Run(job.seed, job.null, card.episodes, bands, card.false_by_signal, job.creators * job.days, right,
+               card.lookalikes)  # fmt: skip
+
+
+def judged(alerts: Sequence[Alert], labels: Sequence[Label]) -> tuple[Scorecard, tuple[bool, ...]]:
+    """By all signals that may speak for a kind; and which episodes the one that it is made for caught."""
+    kinds = read_kinds()
+    made_for = {kind: signals[:1] for kind, signals in kinds.items()}
+    return score(alerts, labels, kinds), tuple(e.caught for e in score(alerts, labels, made_for).episodes)
 
 
 def alerts_of(shard: int, records: list[Record]) -> Iterable[Alert]:
@@ -84,21 +108,38 @@ def seeds(text: str) -> list[int]:
 
 
 def kinds_table(runs: list[Run]) -> dict[str, dict[str, object]]:
-    found = [(e, b) for r in runs if not r.null for e, b in zip(r.episodes, r.bands, strict=True)]
-    print(f"{'kind':<18}{'caught':>9}{'recall':>8}{'median h':>10}   by the creator's orders a day")
+    found = [
+        (e, b, right) for r in runs if not r.null for e, b, right in zip(r.episodes, r.bands, r.right, strict=True)
+    ]
+    print(f"{'kind':<22}{'caught':>9}{'recall':>8}{'right':>7}{'median h':>10}   by the creator's orders a day")
     out: dict[str, dict[str, object]] = {}
-    for kind in [*sorted({e.label.kind for e, _ in found}), "all"]:
-        mine = [(e, b) for e, b in found if kind in (e.label.kind, "all")]
+    for kind in [*sorted({e.label.kind for e, _, _ in found}), "all"]:
+        mine = [(e, b) for e, b, _ in found if kind in (e.label.kind, "all")]
         episodes = [e for e, _ in mine]
         delay = median_delay(episodes)
         hours = None if delay is None else round(delay / HOUR_MS, 1)
         n_caught, recall = sum(e.caught for e in episodes), episode_recall(episodes)
+        right = sum(x for e, _, x in found if kind in (e.label.kind, "all")) / max(len(mine), 1)
         found_in = {name: [e.caught for e, b in mine if b == name] for _, name in BANDS}
         said = "  ".join(f"{name} {sum(caught)}/{len(caught)}" for name, caught in found_in.items())
-        delay = "-" if hours is None else hours
-        print(f"{kind:<18}{f'{n_caught}/{len(mine)}':>9}{recall:>8.0%}{delay:>10}   {said}")
-        out[kind] = {"planted": len(mine), "caught": n_caught, "recall": round(recall, 4), "median_delay_hours": hours}
+        shown = f"{f'{n_caught}/{len(mine)}':>9}{recall:>8.0%}{right:>7.0%}{'-' if hours is None else hours:>10}"
+        print(f"{kind:<22}{shown}   {said}")
+        out[kind] = {"planted": len(mine), "caught": n_caught, "recall": round(recall, 4), "right": round(right, 4),
+                     "median_delay_hours": hours}  # fmt: skip
     return out
+
+
+def lookalikes_table(runs: list[Run]) -> dict[str, list[int]]:
+    """By kind: how many there were, and of how many of them something was said."""
+    out: dict[str, list[int]] = {}
+    for one in (one for r in runs for one in r.lookalikes):
+        planted, alerted = out.get(one.kind.removeprefix(LOOKALIKE), (0, 0))
+        out[one.kind.removeprefix(LOOKALIKE)] = [planted + one.planted, alerted + one.alerted]
+    if out:
+        print(f"\n{'lookalikes':<22}{'alerted':>9}")
+    for kind, (planted, alerted) in sorted(out.items()):
+        print(f"  {kind:<20}{f'{alerted}/{planted}':>9}")
+    return dict(sorted(out.items()))
 
 
 def false_table(runs: list[Run]) -> dict[str, float]:
@@ -127,18 +168,20 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--volume", type=float, default=1.0)
     parser.add_argument("--no-campaign", action="store_true")
+    parser.add_argument("--kinds", type=lambda text: tuple(text.split(",")), default=tuple(KINDS), help="else all")
     parser.add_argument("--workers", type=int, default=None)
     args = parser.parse_args()
     jobs = [
-        Job(seed, null, args.creators, args.days, args.shards, args.volume, not args.no_campaign)
+        Job(seed, null, args.creators, args.days, args.shards, args.volume, not args.no_campaign, args.kinds)
         for seed in args.seeds
         for null in (False, True)
     ]
     with ProcessPoolExecutor(args.workers) as pool:
         runs = list(pool.map(run, jobs))
-    kinds, false = kinds_table(runs), false_table(runs)
+    kinds, alike, false = kinds_table(runs), lookalikes_table(runs), false_table(runs)
     said = {"seeds": args.seeds, "creators": args.creators, "days": args.days, "shards": args.shards,
-            "volume": args.volume, "false_per_1000_creator_days": false, "kinds": kinds}  # fmt: skip
+            "volume": args.volume, "false_per_1000_creator_days": false, "kinds": kinds,
+            "lookalikes": alike}  # fmt: skip
     print("\n" + json.dumps(said))
 
 

@@ -1,0 +1,88 @@
+"""Scenario files: what to simulate, in YAML. docs/scenarios.md describes them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from streams.errors import ConfigError
+from streams.simulate_spec import LOOKALIKES, Plan, Shock, Simulation
+
+_WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.+)`)?$", re.DOTALL)
+USUAL = Simulation()
+
+
+class ScenarioError(ConfigError):
+    """A scenario file that can't be used: its path, where in it, and what was expected."""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that can be chosen of a simulation; what is left out is as usual."""
+
+    seed: int = USUAL.seed  # the same seed gives the same bytes
+    start_ms: int = USUAL.start_ms  # a Monday is a good choice
+    days: int = USUAL.days
+    creators: int = USUAL.creators
+    markets: dict[str, float] = msgspec.field(default_factory=lambda: dict(USUAL.markets))  # market: weight
+    volume: float = USUAL.volume  # multiplies orders, clicks and engagement
+    campaign_days: tuple[int, ...] = USUAL.campaign_days  # counted from 0; [] for none
+    mood: float = USUAL.mood  # how much a market's demand varies from day to day
+    shocks: tuple[Shock, ...] = USUAL.shocks  # [] for none
+    planted: int | None = None  # episodes of each kind; else 8 for each 400 creators
+    kinds: dict[str, Plan | None] | None = None  # these only, each with what differs; else all
+    lookalikes: dict[str, Plan | None] | None = None  # likewise; {} for none
+    null: bool = False  # plant nothing
+
+    def simulation(self, only: tuple[str, ...] | None = None, **changes: Any) -> Simulation:
+        """The spec, with some fields changed; `only` are the kinds to plant of those that there are."""
+        kinds, alike = self.kinds, self.lookalikes
+        plans = {kind: plan for kind, plan in ((kinds or {}) | (alike or {})).items() if plan is not None}
+        if alike is not None:
+            plans |= {kind: Plan(count=0) for kind in LOOKALIKES if kind not in alike}
+        for section, named, known in (("kinds", kinds, USUAL.kinds), ("lookalikes", alike, LOOKALIKES)):
+            if unknown := sorted(set(named or ()) - set(known)):
+                raise ValueError(f"$.{section}: {', '.join(unknown)}; known are {', '.join(known)}")
+        names = only or (USUAL.kinds if kinds is None else tuple(kinds))
+        same = ("seed", "start_ms", "days", "creators", "markets", "volume", "campaign_days", "mood", "shocks",
+                "planted", "null")  # fmt: skip
+        fields = {name: getattr(self, name) for name in same}
+        return Simulation(**(fields | {"kinds": names, "plans": plans} | changes))
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario of a file, checked; ScenarioError in one line if anything is wrong with it."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _checked({} if found is None else found)
+    except OSError as error:
+        raise ScenarioError(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{path}: expected UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:  # msgspec.ValidationError is one
+        raise ScenarioError(f"{path}: {error}") from None
+
+
+def _checked(found: Any) -> Scenario:
+    if isinstance(found, dict) and None in found:  # YAML takes the plain word null for nothing
+        found["null"] = found.pop(None)
+    for section in ("kinds", "lookalikes"):  # each for itself, since msgspec doesn't say which of them is wrong
+        plans = found.get(section) if isinstance(found, dict) else None
+        for name, plan in plans.items() if isinstance(plans, dict) else ():
+            _converted(plan, Plan | None, f"$.{section}.{name}")
+    scenario: Scenario = _converted(found, Scenario, "$")
+    scenario.simulation()  # for what only the whole shows
+    return scenario
+
+
+def _converted(found: Any, kind: Any, at: str) -> Any:
+    """ValueError with the place first, then what is wrong there."""
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        match = _WHERE.match(str(error))
+        what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
+        raise ValueError(f"{at}{path.removeprefix('$')}: {what}") from None

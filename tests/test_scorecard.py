@@ -1,0 +1,63 @@
+"""Labels beside alerts: episodes count in the recall, lookalikes never do, and alerts about them are counted apart."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from streams.records import Alert, Entity, decode_alert
+from streams.scorecard import Label, LookalikeScore, read_kinds, score
+from streams.tables import scorecard_lines, scorecard_table
+
+HOUR, DAY = 3_600_000, 86_400_000
+RAID = Label("c_1", "TH", "lookalike:raid", 10 * DAY, 10 * DAY + 2 * HOUR)
+GOLDEN = Path(__file__).parent / "golden" / "refund_rate-two-days-of-bad-orders-come-back.jsonl"
+ANY = next(decode_alert(line) for line in GOLDEN.read_bytes().splitlines() if b"alert_id" in line)
+KINDS = {"refund_surge": ["refund_rate"], "order_spike": ["order_spike"]}
+
+
+def alert(creator: str, signal: str, at: int, number: str = "a") -> Alert:
+    return replace(ANY, alert_id=number, signal=signal, entity=Entity("creator", creator), opened_at=at, window_end=at)
+
+
+def test_an_alert_while_a_lookalike_is_on_or_a_day_after_is_a_lookalike_alert_and_false() -> None:
+    for at, alerted in ((RAID.start_ms - 1, 0), (RAID.start_ms, 1), (RAID.end_ms + DAY, 1), (RAID.end_ms + DAY + 1, 0)):
+        card = score([alert("c_1", "order_spike", at)], [RAID], KINDS)
+        assert card.lookalikes == (LookalikeScore("lookalike:raid", 1, alerted),)
+        assert card.false == ("a",)
+    assert score([alert("c_2", "order_spike", RAID.start_ms)], [RAID], KINDS).lookalikes[0].alerted == 0
+
+
+def test_an_alert_that_a_true_episode_explains_is_no_lookalike_alert() -> None:
+    true = Label("c_1", "TH", "refund_surge", 10 * DAY, 11 * DAY)
+    card = score([alert("c_1", "refund_rate", 10 * DAY + HOUR)], [RAID, true], KINDS)
+    assert (card.lookalikes[0].alerted, card.false, card.recall) == (0, (), 1.0)
+    card = score([alert("c_1", "order_spike", 10 * DAY + HOUR)], [RAID, true], KINDS)
+    assert (card.lookalikes[0].alerted, card.false, card.recall) == (1, ("a",), 0.0)
+
+
+def test_lookalikes_are_no_episodes() -> None:
+    card = score([], [RAID, Label("c_2", "TH", "order_spike", 0, DAY)], KINDS)
+    assert [e.label.kind for e in card.episodes] == ["order_spike"]
+    assert [kind.kind for kind in card.kinds] == ["order_spike"]
+    assert scorecard_table(card).row_count == 2
+    assert any("raid 0/1" in line for line in scorecard_lines(card, 10, 20.0))
+    assert not any("lookalike" in line for line in scorecard_lines(score([], [], KINDS), 10, 20.0))
+
+
+def test_two_alerts_of_one_lookalike_count_once() -> None:
+    said = [alert("c_1", "order_spike", RAID.start_ms, "a"), alert("c_1", "refund_rate", RAID.start_ms, "b")]
+    assert score(said, [RAID, RAID], KINDS).lookalikes == (LookalikeScore("lookalike:raid", 2, 2),)
+    assert score(said, [RAID], KINDS).lookalikes == (LookalikeScore("lookalike:raid", 1, 1),)
+
+
+@pytest.mark.parametrize("kind", sorted(read_kinds()))
+def test_every_kind_has_a_signal_that_it_is_made_for_and_none_twice(kind: str) -> None:
+    signals = read_kinds()[kind]
+    assert signals
+    assert len(set(signals)) == len(signals)
+
+
+def test_kinds_are_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "k.yaml").write_text("a: [b, c]\n")
+    assert read_kinds(tmp_path / "k.yaml") == {"a": ["b", "c"]}
