@@ -13,9 +13,7 @@ from msgspec import NODEFAULT, inspect
 
 from config.documents import At
 from config.problems import Problem, one_of, shown
-from config.words import allowed
-
-NAMES_MAX = 8  # so many allowed words are listed; of more, only the nearest is
+from config.words import NAMES_MAX, allowed
 
 
 def misfits(value: Any, cls: type, at: At = ()) -> list[Problem]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import inspect
 
+NAMES_MAX = 8  # so many words are listed; the types of events are more
 _PATTERNS = {
     "^[1-9][0-9]{0,5}(s|m|h|d)$": "a duration: `15m`, `24h`, `7d`",
     "^[1-9][0-9]{0,5}(s|m|h|d) by [1-9][0-9]{0,5}(s|m|h|d)$": "`24h by 1h`: size by hop",
@@ -24,9 +25,12 @@ def allowed(kind: Any, struct: Callable[[type], str] = lambda cls: "a mapping") 
     match kind:
         case inspect.UnionType():
             some = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+            if any(isinstance(one, inspect.ListType) for one in some) and len(some) > 2:  # a condition
+                return "a value, a list of values, or " + allowed(some[-1], struct)
             return " or ".join(dict.fromkeys(allowed(one, struct) for one in some))
         case inspect.LiteralType():
-            return ", ".join(f"`{value}`" for value in kind.values)
+            names = [f"`{value}`" for value in kind.values]
+            return ", ".join(names) if len(names) <= NAMES_MAX else "a type of event, such as `order.paid`"
         case inspect.StructType():
             return struct(kind.cls)
         case inspect.IntType():
@@ -36,7 +40,9 @@ def allowed(kind: Any, struct: Callable[[type], str] = lambda cls: "a mapping") 
         case inspect.StrType():
             return _text(kind)
         case inspect.ListType() | inspect.VarTupleType():
-            return f"a list: {allowed(kind.item_type, struct)}"
+            length = getattr(kind, "min_length", None)
+            exact = f" of {length}" if length is not None and length == kind.max_length else ""
+            return f"a list{exact}: {allowed(kind.item_type, struct)}"
         case inspect.DictType():
             return f"a mapping to {allowed(kind.value_type, struct)}"
         case inspect.BoolType():
