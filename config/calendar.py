@@ -151,6 +151,18 @@ def time_zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
+def standard_offset_ms(name: str) -> int:
+    """How far the clocks of a time zone are ahead of UTC in their standard time, as of 2026.
+
+    >>> standard_offset_ms("Asia/Bangkok"), standard_offset_ms("America/New_York")
+    (25200000, -18000000)
+    """
+    zone = time_zone(name)
+    # the lesser of winter's and summer's, whichever half of the world it is; Dublin calls its winter the exception
+    ahead = [datetime(2026, month, 1, tzinfo=zone).utcoffset() for month in (1, 7)]
+    return min(round(offset.total_seconds() * 1000) for offset in ahead if offset is not None)
+
+
 def _named(names: Iterable[str], wanted: Iterable[str]) -> bool:
     return any(part.casefold() in name.casefold() for name in names for part in wanted)
 

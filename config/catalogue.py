@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from config.advice import advice
-from config.calendar import occasions
+from config.calendar import occasions, standard_offset_ms
 from config.checks import NAME, Around, signal_problems
 from config.checks_policy import engine_problems, group_problems, market_problems
 from config.conform import misfits
@@ -176,13 +176,15 @@ def _catalogue(files: _Files) -> Catalogue:
         files.engine.value, _values(files.signals), _values(files.markets), _values(files.groups)
     )  # fmt: skip
     calendar = {name: occasions(market) for name, market in written.items()}
+    offsets = {name: standard_offset_ms(market.time_zone) for name, market in written.items()}
     delays = written["default"].delays
     markets = {name: msgspec.structs.replace(market, delays=delays | market.delays)
                for name, market in written.items()}  # fmt: skip
-    version = _version(engine, signals, written, groups, calendar)
+    version = _version(engine, signals, written, groups, calendar, offsets)
     return Catalogue(
-        version=version, engine=engine, signals=signals, markets=markets, groups=groups, calendar=calendar
-    )
+        version=version, engine=engine, signals=signals, markets=markets, groups=groups, calendar=calendar,
+        offsets=offsets,
+    )  # fmt: skip
 
 
 def _values(part: dict[str, _Read[T]]) -> dict[str, T]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from msgspec import NODEFAULT, inspect
+from msgspec import inspect
 
 from config.documents import At
 from config.problems import Problem, one_of, shown
@@ -22,7 +22,6 @@ def misfits(value: Any, cls: type, at: At = ()) -> list[Problem]:
     >>> from config.schema import Delay
     >>> for problem in misfits({"meen": "5d", "shape": -1}, Delay): print(problem.at, problem.text)
     ('meen',) unknown key; did you mean mean?
-    () 'mean' is missing; expected a duration: `15m`, `24h`, `7d`
     ('shape',) -1; expected a number, over 0, at most 20
     """
     return list(_misfits(value, type_info(cls), at))
@@ -78,9 +77,10 @@ def _of_union(value: Any, kind: Any, at: At) -> Iterator[Problem]:
 def _of_tagged(value: dict[str, Any], structs: list[Any], at: At) -> Iterator[Problem]:
     """One of several structs, which the tag tells apart."""
     field, tags = structs[0].tag_field, {str(one.tag): one for one in structs}
+    tag = value.get(field)
     if field not in value:
         yield Problem(at, f"{field!r} is missing; expected one of: {', '.join(tags)}")
-    elif (tag := value[field]) not in tags if isinstance(value[field], str) else True:
+    elif not isinstance(tag, str) or tag not in tags:
         yield Problem((*at, field), f"{shown(tag)} is none of {', '.join(tags)}; {one_of(tag, tags)}")
     else:
         yield from _of_struct(value, tags[tag], at)
@@ -91,16 +91,19 @@ def _of_struct(value: Any, kind: Any, at: At) -> Iterator[Problem]:
         yield Problem(at, f"{shown(value)}; expected a mapping with {_list(f.encode_name for f in kind.fields)}")
         return
     fields = {field.encode_name: field for field in kind.fields}
+    mistyped = set()  # what was meant by unknown keys is not missing
     for key in value:
         if key == kind.tag_field:
             if value[key] != kind.tag:
                 yield Problem((*at, key), f"{shown(value[key])}; expected {kind.tag}")
         elif key not in fields:
-            yield Problem((*at, key), f"unknown key; {one_of(key, fields)}")
+            hint = one_of(key, fields.keys() - value.keys())
+            mistyped.add(hint.removeprefix("did you mean ").rstrip("?"))
+            yield Problem((*at, key), f"unknown key; {hint}")
     for name, field in fields.items():
         if name in value:
             yield from _misfits(value[name], field.type, (*at, name))
-        elif field.required and field.default is NODEFAULT:
+        elif field.required and name not in mistyped:
             yield Problem(at, f"{name!r} is missing; expected {allowed(field.type)}")
 
 
@@ -122,7 +125,7 @@ def _of_dict(value: Any, kind: Any, at: At) -> Iterator[Problem]:
         return
     for key, item in value.items():
         if not _fits(key, kind.key_type):
-            yield Problem((*at, key), f"{_expected(key, kind.key_type)} before the colon")
+            yield Problem((*at, key), f"key {_expected(key, kind.key_type)}")
         yield from _misfits(item, kind.value_type, (*at, key))
 
 

@@ -130,8 +130,8 @@ def _value(node: yaml.Node, at: At, lines: dict[At, int]) -> Any:
     if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
         return [_value(value, (*at, i), lines) for i, value in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, line)
-    raise DocumentError(line, f"expected no tag; found {node.tag[:60]!r}")
+        return _scalar(node, line, path_text(at))
+    raise DocumentError(line, f"{path_text(at)}: expected no tag; found {node.tag[:60]!r}")
 
 
 def _pairs(node: yaml.MappingNode, at: At, lines: dict[At, int]) -> Iterator[tuple[str, yaml.Node]]:
@@ -148,7 +148,7 @@ def _pairs(node: yaml.MappingNode, at: At, lines: dict[At, int]) -> Iterator[tup
         yield key, value
 
 
-def _scalar(node: yaml.ScalarNode, line: int) -> Any:
+def _scalar(node: yaml.ScalarNode, line: int, where: str) -> Any:
     text = str(node.value)
     match node.tag.removeprefix(_TAG):
         case "str":
@@ -159,16 +159,20 @@ def _scalar(node: yaml.ScalarNode, line: int) -> Any:
             return text.lower() == "true"
         case "int" if re.fullmatch(r"[-+]?[0-9]{1,18}", text):
             return int(text)
-        case "float" if re.fullmatch(r"[-+0-9.eE]{1,60}", text):
-            return _number(text, line)
-    raise DocumentError(line, f"{text[:40]!r} is no value of the kind {node.tag[:60]!r}; expected a plain one")
+        case "float" if re.fullmatch(r"[-+]?[0-9.]{1,40}([eE][-+]?[0-9]{1,3})?", text):
+            if (number := _number(text)) is not None:
+                return number
+        case "bool" | "int" | "float":
+            pass
+        case _:
+            raise DocumentError(line, f"{where}: expected no tag; found {node.tag[:60]!r}")
+    raise DocumentError(line, f"{where}: {text[:40]!r}; expected a finite number of at most 18 digits, or quotes")
 
 
-def _number(text: str, line: int) -> float:
+def _number(text: str) -> float | None:
+    """A finite number, or nothing."""
     try:
         number = float(text)
     except ValueError:
-        number = float("inf")
-    if abs(number) == float("inf"):
-        raise DocumentError(line, f"{text[:40]!r} is no number; expected a finite one")
-    return number
+        return None
+    return number if abs(number) != float("inf") else None

@@ -316,6 +316,7 @@ class Catalogue(Spec, frozen=True, kw_only=True):
     markets: dict[str, Market]
     groups: dict[str, Group] = {}
     calendar: dict[str, list[Occasion]] = {}  # by market, in order of time
+    offsets: dict[str, int] = {}  # ms by market: its standard time less UTC
 
     def market(self, code: str) -> Market:
         return self.markets.get(code) or self.markets["default"]
