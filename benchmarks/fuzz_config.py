@@ -24,7 +24,6 @@ from config.schema import Catalogue
 from tests.catalogues import FILES, write_catalogue
 from tests.mutations import damaged_bytes, mutated
 
-
 # what shipped files name, and what stands for it beside them in the small folder
 STAND_INS = {
     "refund_rate": "refunds", "complaint_rate": "takeover", "order_spike": "refunds", "fake_engagement": "takeover",

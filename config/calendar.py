@@ -98,7 +98,7 @@ def runs(days: Iterable[date]) -> list[tuple[date, date]]:
     (datetime.date(2026, 1, 1), datetime.date(2026, 1, 3))
     """
     found: list[tuple[date, date]] = []
-    for day in sorted(days):
+    for day in sorted(set(days)):
         if found and found[-1][1] + DAY == day:
             found[-1] = (found[-1][0], day)
         else:
