@@ -56,8 +56,8 @@ def test_a_warning_changes_no_exit_code(check, tmp_path: Path) -> None:
     assert code == 0
     assert "2 signals" in out
     assert err == [
-        "ripcurrent: warning: groups/partners.yaml:5: $.members[0].until: '2020-12-31': 'c_1' is no longer in the group; "
-        "leave it out, or renew it"
+        "ripcurrent: warning: groups/partners.yaml:5: $.members[0].until: '2020-12-31': 'c_1' is no longer in the "
+        "group; leave it out, or renew it"
     ]
 
 
