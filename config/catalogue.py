@@ -1,144 +1,198 @@
-"""Loads the catalogue from a folder (engine.yaml, signals/, markets/), or refuses it with every error at once."""
+"""Loads the catalogue from a folder (engine.yaml, signals/, markets/, groups/), or refuses it, all errors at once."""
 
+import re
+from collections.abc import Iterable
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-import yaml
 
-from config.schema import (
-    Catalogue,
-    EngineSettings,
-    Market,
-    Outcome,
-    Repeat,
-    Sequence,
-    Share,
-    Signal,
-    Test,
-    Volume,
-    millis,
-)
+from config.advice import advice
+from config.calendar import occasions, standard_offset_ms
+from config.checks import NAME, Around, signal_problems
+from config.checks_policy import engine_problems, group_problems, market_problems
+from config.conform import misfits
+from config.documents import Document, DocumentError, read_document
+from config.problems import Problem, told
+from config.schema import Catalogue, EngineSettings, Group, Market, Signal
 
 SHIPPED = Path(__file__).parent
-FILE_BYTES_MAX = 256 * 1024
+FILES_MAX = 500  # of a folder
+MARKET = re.compile("default|[A-Z]{2}")
 T = TypeVar("T")
 
 
 class CatalogueError(ValueError):
-    """The configuration is refused; `problems` has a line for each error: file, path, what was expected, what to do."""
+    """The configuration is refused; `problems` has a line for each error: `file:line: path: found; expected`."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
+class Loaded(NamedTuple):
+    """A catalogue, and what is allowed in it but probably not meant."""
+
+    catalogue: Catalogue
+    warnings: list[str]
+
+
+class _Read(NamedTuple, Generic[T]):
+    """A file that fits its type."""
+
+    document: Document
+    value: T
+
+
+class _Files(NamedTuple):
+    """All that could be read; and the names of all files, whether they could or not."""
+
+    engine: _Read[EngineSettings] | None
+    signals: dict[str, _Read[Signal]]
+    markets: dict[str, _Read[Market]]
+    groups: dict[str, _Read[Group]]
+    names: dict[str, list[str]]
+
+
 def load(folder: Path = SHIPPED) -> Catalogue:
     """The configuration of a folder, checked as a whole."""
-    problems: list[str] = []
+    return _catalogue(_checked(folder))
+
+
+def load_with_warnings(folder: Path = SHIPPED, today: date | None = None) -> Loaded:
+    """The same with what is suspicious in it; members of groups are judged as of a day, if one is given."""
+    files = _checked(folder)
+    catalogue = _catalogue(files)
+    documents = {f"{kind}/{name}": read.document for kind in ("signals", "markets", "groups")
+                 for name, read in getattr(files, kind).items()}  # fmt: skip
+    warnings = [told(documents[where], problem) for where, problem in advice(catalogue, today)]
+    return Loaded(catalogue, warnings)
+
+
+# ---- reading -----------------------------------------------------------------------------------------------
+
+
+def _checked(folder: Path) -> _Files:
     if not (folder / "signals").is_dir():
         raise CatalogueError([f"{folder}: expected a folder with signals/, markets/ and engine.yaml; right path?"])
-    engine = _read(folder / "engine.yaml", EngineSettings, problems)
-    signals = {p.stem: _read(p, Signal, problems) for p in sorted((folder / "signals").glob("*.yaml"))}
-    markets = {p.stem: _read(p, Market, problems) for p in sorted((folder / "markets").glob("*.yaml"))}
-    if not signals:
+    problems: list[str] = []
+    names = {kind: _names(folder / kind, shape, problems)
+             for kind, shape in (("signals", NAME), ("markets", MARKET), ("groups", NAME))}  # fmt: skip
+    files = _Files(
+        _read(folder / "engine.yaml", EngineSettings, problems),
+        _read_all(folder / "signals", names["signals"], Signal, problems),
+        _read_all(folder / "markets", names["markets"], Market, problems),
+        _read_all(folder / "groups", names["groups"], Group, problems),
+        names,
+    )
+    if not names["signals"]:
         problems.append(f"{folder / 'signals'}: expected at least one *.yaml; there is none")
-    if "default" not in markets:
+    if "default" not in names["markets"]:
         problems.append(f"{folder / 'markets' / 'default.yaml'}: expected this file: it stands for every other market")
-    good = {name: signal for name, signal in signals.items() if signal is not None}
-    if engine is not None:
-        problems += _check_engine(folder / "engine.yaml", engine)
-        for name, signal in good.items():
-            problems += _check_signal(folder / "signals" / f"{name}.yaml", signal, engine, markets)
-    if problems or engine is None:
+    problems += _meaning(files)
+    if problems:
         raise CatalogueError(problems)
-    known = {name: market for name, market in markets.items() if market is not None}
-    version = _version(engine, good, known)
-    return Catalogue(version=version, engine=engine, signals=good, markets=known)
+    return files
 
 
-def _read(path: Path, kind: type[T], problems: list[str]) -> T | None:
+def _names(folder: Path, shape: re.Pattern[str], problems: list[str]) -> list[str]:
+    """The names of the files of a folder."""
+    paths = sorted(folder.glob("*.y*ml"))
+    if len(paths) > FILES_MAX:
+        problems.append(f"{folder}: has {len(paths)} files; expected at most {FILES_MAX}")
+        paths = paths[:FILES_MAX]
+    for path in paths:
+        if path.suffix != ".yaml":
+            problems.append(f"{path}: ends in {path.suffix}; expected .yaml, else it is not read")
+        elif shape.fullmatch(path.stem) is None:
+            expected = "two capitals, or default" if shape is MARKET else "small letters, digits and _"
+            problems.append(f"{path}: is called {path.stem[:60]!r}; expected {expected} before .yaml")
+    return [path.stem for path in paths if path.suffix == ".yaml" and shape.fullmatch(path.stem)]
+
+
+def _read_all(folder: Path, names: Iterable[str], kind: type[T], problems: list[str]) -> dict[str, _Read[T]]:
+    found = {name: _read(folder / f"{name}.yaml", kind, problems) for name in names}
+    return {name: read for name, read in found.items() if read is not None}
+
+
+def _read(path: Path, kind: type[T], problems: list[str]) -> _Read[T] | None:
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise ValueError(f"expected at most {FILE_BYTES_MAX} bytes")
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)
-        return msgspec.convert(raw if raw is not None else {}, kind)
+        document = read_document(path, str(path))
+    except DocumentError as error:
+        problems.append(f"{path}:{error.line}: {error}")
+        return None
     except FileNotFoundError:
         problems.append(f"{path}: expected this file; it is not there")
-    except (msgspec.ValidationError, yaml.YAMLError, ValueError, RecursionError) as error:
-        problems.append(f"{path}: " + " ".join(str(error).split()))
-    return None
+        return None
+    except OSError as error:
+        problems.append(f"{path}: can't be read: {error.strerror}")
+        return None
+    if wrong := misfits(document.value, kind):
+        problems += [told(document, problem) for problem in wrong]
+        return None
+    try:
+        return _Read(document, msgspec.convert(document.value, kind))
+    except msgspec.ValidationError as error:  # the last word, should the comparison have missed something
+        problems.append(told(document, Problem((), str(error))))
+        return None
 
 
-class _NoAliases(yaml.SafeLoader):
-    """Aliases are refused: a short file could stand for gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise ValueError("expected no YAML aliases (*name); write the value out")
-        return super().compose_node(parent, index)
+# ---- meaning -----------------------------------------------------------------------------------------------
 
 
-def _check_engine(path: Path, engine: EngineSettings) -> list[str]:
-    pane = millis(engine.pane)
-    problems = []
-    if 3_600_000 % pane:
-        problems.append(f"{path}: $.pane is {engine.pane}; expected a length that divides an hour, such as 15m")
-    if millis(engine.ahead) < 3_600_000:
-        problems.append(f"{path}: $.ahead is {engine.ahead}; expected at least 1h")
-    return problems
+def _meaning(files: _Files) -> list[str]:
+    """The mistakes that are in no file by itself."""
+    around = _around(files)
+    found: list[tuple[Document, Iterable[Problem]]] = []
+    if files.engine is not None:
+        found.append((files.engine.document, engine_problems(files.engine.value)))
+    found += [(read.document, signal_problems(read.value, around)) for read in files.signals.values()]
+    found += [(read.document, market_problems(read.value, around.signals, around.tests))
+              for read in files.markets.values()]  # fmt: skip
+    found += [(read.document, group_problems(read.value, around.signals)) for read in files.groups.values()]
+    return [told(document, problem) for document, problems in found for problem in problems]
 
 
-def _check_signal(
-    path: Path, signal: Signal, engine: EngineSettings, markets: dict[str, Market | None]
-) -> list[str]:
-    problems = []
-    for i, test in enumerate(signal.tests):
-        at = f"{path}: $.tests[{i}]"
-        problems += [f"{at}.windows: {text!r}: {why}" for text in test.windows for why in _window_faults(text, engine)]
-        names = [getattr(test, field) for field in ("measure", "of") if hasattr(test, field)]
-        for name in names:
-            if name not in signal.measures:
-                known = ", ".join(sorted(signal.measures)) or "none"
-                problems.append(f"{at}: {name!r} is not a measure of this signal; expected one of: {known}")
-        if all(mark is None for mark in (test.severity.info, test.severity.warning, test.severity.critical)):
-            problems.append(f"{at}.severity: expected a score for info, warning or critical; this test never alerts")
-        if isinstance(test, Outcome) and test.measure in signal.measures:
-            event, default = signal.measures[test.measure].events[0], markets.get("default")
-            if default is not None and event not in default.delays:
-                problems.append(f"{at}.measure: markets/default.yaml has no delay for {event!r}; add one to $.delays")
-        problems += _check_hops(at, test)
-        if isinstance(test, Repeat | Sequence) and len(test.windows) > 1:
-            problems.append(f"{at}.windows: a {type(test).__name__.lower()} has one window; expected one, got more")
-    if signal.require == "all" and any(isinstance(test, Repeat | Sequence) for test in signal.tests):
-        problems.append(f"{path}: $.require is 'all'; expected only volume, outcome and share tests with it")
-    if signal.require == "all" and len({tuple(test.windows) for test in signal.tests}) > 1:
-        problems.append(f"{path}: $.require is 'all'; expected the same windows in every test")
-    return problems
+def _around(files: _Files) -> Around:
+    default = files.markets.get("default")
+    return Around(
+        engine=None if files.engine is None or any(engine_problems(files.engine.value)) else files.engine.value,
+        signals=files.names["signals"],
+        markets=[name for name in files.names["markets"] if name != "default"],
+        groups=files.names["groups"],
+        delays=None if default is None else default.value.delays,
+        tests={name: read.value for name, read in files.signals.items()},
+    )
 
 
-def _check_hops(at: str, test: Test) -> list[str]:
-    if not isinstance(test, Volume | Outcome | Share):
-        return []
-    hops = sorted({millis(text.split(" by ")[1]) for text in test.windows})
-    if any(hop % hops[0] for hop in hops) or 3_600_000 % hops[0]:
-        return [f"{at}.windows: expected a shortest hop that divides an hour and all other hops"]
-    return []
+# ---- the whole ---------------------------------------------------------------------------------------------
 
 
-def _window_faults(text: str, engine: EngineSettings) -> list[str]:
-    size, hop = (millis(part) for part in text.split(" by "))
-    faults = []
-    if size % hop:
-        faults.append("expected a size that is a whole number of hops")
-    if hop % millis(engine.pane):
-        faults.append(f"expected a hop that is a whole number of panes ({engine.pane}, engine.yaml)")
-    if size > 90 * 86_400_000:
-        faults.append("expected at most 90d")
-    return faults
+def _catalogue(files: _Files) -> Catalogue:
+    assert files.engine is not None  # else it would have been refused
+    engine, signals, written, groups = (
+        files.engine.value, _values(files.signals), _values(files.markets), _values(files.groups)
+    )  # fmt: skip
+    calendar = {name: occasions(market) for name, market in written.items()}
+    offsets = {name: standard_offset_ms(market.time_zone) for name, market in written.items()}
+    delays = written["default"].delays
+    markets = {name: msgspec.structs.replace(market, delays=delays | market.delays)
+               for name, market in written.items()}  # fmt: skip
+    version = _version(engine, signals, written, groups, calendar, offsets)
+    return Catalogue(
+        version=version, engine=engine, signals=signals, markets=markets, groups=groups, calendar=calendar,
+        offsets=offsets,
+    )  # fmt: skip
 
 
-def _version(engine: EngineSettings, signals: dict[str, Signal], markets: dict[str, Market]) -> str:
-    canonical = msgspec.json.encode([engine, signals, markets], order="deterministic")
+def _values(part: dict[str, _Read[T]]) -> dict[str, T]:
+    return {name: read.value for name, read in part.items()}
+
+
+def _version(*parts: Any) -> str:
+    """The hash of what was written and of the calendar as it was resolved, which also hangs on holidays and tzdata."""
+    canonical = msgspec.json.encode(parts, order="deterministic")
     return blake2b(canonical, digest_size=8).hexdigest()
+

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from config.schema import Catalogue, Change, Outcome, Ratio, Severity, Share, Signal, Status, millis
+from msgspec import NODEFAULT, structs
+
+from config.schema import UNIT_MS, Catalogue, Change, Outcome, Ratio, Severity, Share, Signal, Spec, Status, millis
 
 
 class TestPolicy(NamedTuple):
@@ -29,7 +31,7 @@ def changes(
     catalogue: Catalogue, name: str, market: str, category: str | None = None, groups: Collection[str] = ()
 ) -> Iterator[tuple[str, Change]]:
     """What differs from the signal's own policy, in the order in which it is applied, with where it is written."""
-    for code in ("default", market):
+    for code in dict.fromkeys(("default", market)):
         written = catalogue.markets.get(code)
         if written is not None and name in written.thresholds:
             yield f"markets/{code}.yaml: $.thresholds.{name}", written.thresholds[name]
@@ -56,9 +58,9 @@ def own_policy(signal: Signal) -> Policy:
 
 def changed(policy: Policy, change: Change) -> Policy:
     """The policy with what a change names."""
-    named = {field: new for field in TestPolicy._fields if (new := getattr(change, field)) is not None}
+    given = {field: new for field in TestPolicy._fields if (new := getattr(change, field)) is not None}
     tests = tuple(
-        test._replace(**named) if not change.tests or number in change.tests else test
+        test._replace(**given) if not change.tests or number in change.tests else test
         for number, test in enumerate(policy.tests, start=1)
     )
     return Policy(
@@ -78,3 +80,80 @@ def policy_of(
     for _, change in changes(catalogue, name, market, category, groups):
         policy = changed(policy, change)
     return policy
+
+
+# ---- the same, with where each value comes from ------------------------------------------------------------
+
+
+class Explained(NamedTuple):
+    """A value of the effective policy and where it is written."""
+
+    path: str  # "cooldown", "test 1: effect"; tests are counted from 1, as in a change
+    value: str
+    source: str
+
+
+OF_SIGNAL = ("status", "hysteresis", "resolve_after", "cooldown")
+
+
+def explain(
+    catalogue: Catalogue, name: str, market: str, category: str | None = None, groups: Collection[str] = ()
+) -> list[Explained]:
+    """Every value of the policy that `policy_of` gives, with the file and place that it comes from."""
+    sources = _own_sources(name, catalogue.signals[name])
+    for where, change in changes(catalogue, name, market, category, groups):
+        for path in _set_by(change, sources):
+            sources[path] = f"{where}: {change.because}"
+    policy = policy_of(catalogue, name, market, category, groups)
+    found = [Explained(path, _value(policy, path), source) for path, source in sources.items()]
+    for group in sorted(groups):
+        if name in catalogue.groups[group].exempt_from:
+            found.append(Explained("exempt", "alerts go to risk-alerts-shadow", f"groups/{group}.yaml: $.exempt_from"))
+    return found
+
+
+def _own_sources(name: str, signal: Signal) -> dict[str, str]:
+    """Where a signal's own values come from; what is written as the default is can't be told from it."""
+    sources = {field: _own(name, signal, field) for field in OF_SIGNAL}
+    for number, test in enumerate(signal.tests, start=1):
+        for field in TestPolicy._fields:
+            if hasattr(test, field):
+                sources[f"test {number}: {field}"] = _own(name, test, field)
+    return sources
+
+
+def _own(name: str, spec: Spec, field: str) -> str:
+    default = next(one.default for one in structs.fields(spec) if one.name == field)
+    return "default" if default is not NODEFAULT and getattr(spec, field) == default else f"signals/{name}.yaml"
+
+
+def _set_by(change: Change, paths: Collection[str]) -> list[str]:
+    """The paths that a change names."""
+    chosen = [f"test {number}" for number in change.tests]
+    found = []
+    for path in paths:
+        test, _, field = path.rpartition(": ")
+        if getattr(change, field) is not None and (not test or not chosen or test in chosen):
+            found.append(path)
+    return found
+
+
+def _value(policy: Policy, path: str) -> str:
+    test, _, field = path.rpartition(": ")
+    value = getattr(policy.tests[int(test.removeprefix("test ")) - 1] if test else policy, field)
+    if isinstance(value, Severity):
+        marks = [(name, getattr(value, name)) for name in ("info", "warning", "critical")]
+        return ", ".join(f"{name} {mark:g}" for name, mark in marks if mark is not None)
+    if field in ("resolve_after", "cooldown"):
+        return duration(value)
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def duration(ms: int) -> str:
+    """As it would be written.
+
+    >>> duration(86_400_000), duration(5_400_000)
+    ('24h', '90m')
+    """
+    unit = next(name for name in ("h", "m", "s") if ms % UNIT_MS[name] == 0)
+    return f"{ms // UNIT_MS[unit]}{unit}"

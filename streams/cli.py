@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from config.catalogue import CatalogueError, load
+from config.catalogue import CatalogueError, Loaded, load, load_with_warnings
 from config.schema import Catalogue
 from config.settings import Settings, SettingsError, read_settings, unknown_variables
 from streams.broker import BrokerError
@@ -112,16 +113,55 @@ def run(
 
 
 @app.command(
-    epilog=examples("ripcurrent check", "ripcurrent check --config my-config/ && ripcurrent run --config my-config/")
+    epilog=examples(
+        "ripcurrent check",
+        "ripcurrent check --config my-config/ && ripcurrent run --config my-config/",
+        "ripcurrent check --explain refund_rate ID --category beauty --group partners",
+    )
 )
-def check(config: Config = None) -> None:
-    """Check the whole configuration and print its signals. Exit code 2 and a line for each problem if it is wrong."""
+def check(
+    config: Config = None,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--explain", metavar="SIGNAL MARKET", help="Print the policy that holds there, and why."),
+    ] = None,
+    category: Annotated[str | None, typer.Option(metavar="NAME", help="With --explain: of such a creator.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --explain: of a member; may be repeated.")
+    ] = None,
+) -> None:
+    """Check the whole configuration and print its signals. Exit code 2 and a line for each problem if it is wrong.
+
+    Warnings say what is allowed but probably not meant; they change no exit code.
+    """
     from streams.tables import catalogue_table
 
-    catalogue = _catalogue(_settings(config=config).config)
+    if explain is None and (category is not None or group):
+        raise Refused("--category and --group are for --explain SIGNAL MARKET")
+    catalogue, warnings = _catalogue_with_warnings(_settings(config=config).config)
     for name in unknown_variables(os.environ):
         _say(f"warning: {name} is set but means nothing here; is it mistyped?")
-    _out().print(catalogue_table(catalogue))
+    for warning in warnings:
+        _say(f"warning: {warning}")
+    if explain is None:
+        _out().print(catalogue_table(catalogue))
+    else:
+        _explain(catalogue, *explain, category, group or [])
+
+
+def _explain(catalogue: Catalogue, name: str, market: str, category: str | None, groups: list[str]) -> None:
+    from config.effective import explain
+    from config.problems import one_of
+    from streams.tables import explained_table
+
+    if name not in catalogue.signals:
+        raise Refused(f"--explain: there is no signal {name!r}; {one_of(name, catalogue.signals)}")
+    if market not in catalogue.markets:
+        _say(f"note: {market} has no file in markets/; default.yaml stands for it")
+    if unknown := [group for group in groups if group not in catalogue.groups]:
+        raise Refused(f"--group: there is no group {unknown[0]!r}; {one_of(unknown[0], catalogue.groups)}")
+    who = ", ".join([market, *([category] if category else []), *groups])
+    _out().print(explained_table(explain(catalogue, name, market, category, groups), f"{name} in {who}"))
 
 
 @app.command(
@@ -405,8 +445,19 @@ def _settings(**flags: Any) -> Settings:
 
 
 def _catalogue(folder: Path) -> Catalogue:
-    try:
+    with _readable(folder):
         return load(folder)
+
+
+def _catalogue_with_warnings(folder: Path) -> Loaded:
+    with _readable(folder):
+        return load_with_warnings(folder, datetime.now(UTC).date())
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise CatalogueError([f"{error.filename or folder}: can't be read: {error.strerror}"]) from None
 

@@ -3,12 +3,15 @@
     docs/detectors.md   from the docstrings and fields of detectors/
     docs/settings.md    from config/settings.py and config/schema.py
     docs/commands.md    from streams/cli.py
+    config/*.schema.json  the same types for an editor, which completes and checks a file that begins with
+                          # yaml-language-server: $schema=../signal.schema.json
 
 A test fails when one of them is stale. docs/metrics.md is made by streams/metrics.py.
 """
 
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 import sys
@@ -23,8 +26,9 @@ import typer.main
 import config.settings
 import detectors
 from config import schema
-from config.catalogue import load
+from config.catalogue import SHIPPED, load
 from config.schema import Catalogue, Repeat, Sequence
+from config.words import allowed
 from detectors.limit import Limit
 from detectors.pattern import OrderedPattern
 from streams.cli import app
@@ -32,15 +36,29 @@ from streams.cli import app
 DOCS = Path(__file__).parent.parent / "docs"
 MADE = "Made by `python -m streams.reference`; a test fails when it is stale.\n"
 _FIELD = re.compile(r"^    (?P<name>\w+): [^#]*?(?:  # (?P<comment>.*))?$")
+CATALOGUE_NOTES = """\
+An unknown key is an error. `ripcurrent check --config FOLDER` says what is wrong, and where;
+`ripcurrent check --explain SIGNAL MARKET` says which policy holds there, and why. YAML is read as its version 1.2 has
+it: `NO` and `2026-11-11` are text. An editor with a YAML language server completes and checks a file that begins
+with the line `# yaml-language-server: $schema=../signal.schema.json` (or `market`, `group`; in engine.yaml
+`./engine.schema.json`)."""
 SPECS = (
-    schema.EngineSettings, schema.Limits, schema.Market, schema.Delay, schema.Signal, schema.Measure, schema.Severity,
-    schema.Test, schema.Volume, schema.Outcome, schema.Share, schema.Repeat, schema.Sequence, schema.Step,
+    schema.EngineSettings, schema.Limits, schema.Signal, schema.Measure, schema.Events, schema.Range, schema.Sum,
+    schema.Link, schema.Follows, schema.Severity, schema.Test, schema.Volume, schema.Outcome, schema.Share,
+    schema.Ratio, schema.Repeat, schema.Sequence, schema.Step, schema.Override, schema.Change, schema.Market,
+    schema.Delay, schema.Campaign, schema.Group, schema.Member,
 )  # fmt: skip
 
 
 def pages() -> dict[str, str]:
     """The text of every page, by its name in docs/."""
     return {"detectors.md": detectors_page(), "settings.md": settings_page(), "commands.md": commands_page()}
+
+
+def json_schemas() -> dict[str, str]:
+    """The JSON Schema of each kind of file, by its name in config/."""
+    kinds = {"engine": schema.EngineSettings, "signal": schema.Signal, "market": schema.Market, "group": schema.Group}
+    return {f"{name}.schema.json": json_schema(kind) for name, kind in kinds.items()}
 
 
 # ---- detectors ---------------------------------------------------------------------------------------------
@@ -117,11 +135,13 @@ def settings_page() -> str:
     lines = ["# Settings", "", MADE, "## Of a worker", ""]
     lines += [*(config.settings.__doc__ or "").strip().splitlines(), ""]
     lines += ["## Of the catalogue", "", *(schema.__doc__ or "").strip().splitlines(), ""]
-    lines += ["An unknown key is an error. `ripcurrent check --config FOLDER` says what is wrong, and where.", ""]
+    lines += [*CATALOGUE_NOTES.splitlines(), ""]
     for spec in SPECS:
         lines += [f"### {spec.__name__}", "", inspect.getdoc(spec) or "", ""]
         if _tag(spec) != "None" and spec is not schema.Test:
             lines += [f"In a test: `kind: {_tag(spec)}`; beside its own fields it has those of [Test](#test).", ""]
+        if spec.__base__ is schema.Change:
+            lines += ["Beside its own fields it has those of [Change](#change).", ""]
         lines += _table(spec)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -134,7 +154,7 @@ def _table(spec: Any) -> list[str]:
     lines = ["| field | default | allowed | meaning |", "|---|---|---|---|"]
     for field in own:
         meaning = said.get(field.name, "").replace("|", "\\|")
-        lines.append(f"| `{field.name}` | {_default(field)} | {_allowed(field.type)} | {meaning} |")
+        lines.append(f"| `{field.name}` | {_default(field)} | {allowed(field.type, _link)} | {meaning} |")
     return [*lines, ""]
 
 
@@ -150,9 +170,7 @@ def _default(field: Any) -> str:
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, msgspec.Struct):
         return _link(type(value))
-    if value is None:
-        return "never"
-    if value in ([], {}, ()):
+    if value is None or value in ([], {}, ()):
         return "none"
     return f"`{value:,}`" if isinstance(value, int) and value >= 10_000 else f"`{value}`"
 
@@ -164,46 +182,20 @@ def _link(spec: Any) -> str:
     return f"[{spec.__name__}]({'detectors.md#' + _tag(spec) if detector else '#' + spec.__name__.lower()})"
 
 
-def _allowed(kind: Any) -> str:
-    """What a type admits, in words."""
-    inspected = msgspec.inspect
-    match kind:
-        case inspected.UnionType():
-            some = [one for one in kind.types if not isinstance(one, inspected.NoneType)]
-            return " or ".join(dict.fromkeys(_allowed(one) for one in some))
-        case inspected.LiteralType():
-            return ", ".join(f"`{value}`" for value in kind.values)
-        case inspected.StructType():
-            return _link(kind.cls)
-        case inspected.IntType():
-            return "a whole number" + _bounds(kind)
-        case inspected.FloatType():
-            return "a number" + _bounds(kind)
-        case inspected.StrType():
-            return _text(kind)
-        case inspected.ListType() | inspected.VarTupleType():
-            return f"a list: {_allowed(kind.item_type)}"
-        case inspected.DictType():
-            return f"a mapping to {_allowed(kind.value_type)}"
-        case inspected.BoolType():
-            return "`true` or `false`"
-    return ""
-
-
-def _bounds(kind: Any) -> str:
-    words = (("over", kind.gt), ("at least", kind.ge), ("under", kind.lt), ("at most", kind.le))
-    said = [f"{word} {bound:g}" for word, bound in words if bound is not None]
-    return ", " + ", ".join(said) if said else ""
-
-
-def _text(kind: Any) -> str:
-    if kind.pattern is None:
-        return "text"
-    if " by " in kind.pattern:
-        return "`24h by 1h`: size by hop"
-    if "s|m|h|d" in kind.pattern:
-        return "a duration: `15m`, `24h`, `7d`"
-    return "three capital letters" if "{3}" in kind.pattern else "a name: `lower_case`"
+def json_schema(kind: type) -> str:
+    """The schema of a type, in which the comments of its fields are what an editor shows."""
+    described = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(kind)}
+    specs = {name: value for name, value in vars(schema).items() if isinstance(value, type)}
+    for name, part in described["$defs"].items():
+        if name not in specs or "properties" not in part:
+            continue
+        bases = [base for base in reversed(specs[name].__mro__) if issubclass(base, schema.Spec)]
+        said = {field: text for base in bases for field, text in _comments(base).items() if text}
+        for field, what in part["properties"].items():
+            if field in said:
+                what["description"] = said[field]
+        part["additionalProperties"] = False  # as the loader has it
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
 
 
 # ---- commands ----------------------------------------------------------------------------------------------
@@ -233,14 +225,15 @@ def _plain(text: str) -> str:
     return re.sub(r"\[/?(bold|dim)\]", "", text)
 
 
-def write(folder: Path = DOCS) -> list[str]:
-    """Write what has changed; the names of those pages."""
-    stale = [name for name, text in pages().items() if not (folder / name).exists()
-             or (folder / name).read_text(encoding="utf-8") != text]  # fmt: skip
-    for name in stale:
-        (folder / name).write_text(pages()[name], encoding="utf-8")
+def write(docs: Path = DOCS, catalogue: Path = SHIPPED) -> list[Path]:
+    """Write what has changed; the paths of that."""
+    texts = {docs / name: text for name, text in pages().items()}
+    texts |= {catalogue / name: text for name, text in json_schemas().items()}
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        path.write_text(texts[path], encoding="utf-8")
     return stale
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{DOCS.name}/{name}\n" for name in write())
+    sys.stdout.writelines(f"{path.parent.name}/{path.name}\n" for path in write())

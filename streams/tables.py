@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+from rich.markup import escape
 from rich.table import Table
 
+from config.effective import Explained
 from config.schema import Catalogue, Repeat, Severity, Signal
 from streams.scorecard import LOOKALIKE, Scorecard, false_alarm_rate
 
@@ -41,6 +43,16 @@ def _thresholds(signal: Signal) -> str:
 def _marks(severity: Severity) -> str:
     said = [(name, getattr(severity, name)) for name in ("info", "warning", "critical")]
     return ", ".join(f"{name} {mark:g}" for name, mark in said if mark is not None)
+
+
+def explained_table(rows: list[Explained], title: str) -> Table:
+    """The values of an effective policy, and where each is written."""
+    table = Table(title=title)
+    for column in ("value of", "is", "because of"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(text) for text in row))
+    return table
 
 
 def scorecard_table(card: Scorecard, title: str = "Planted episodes") -> Table:
