@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from streams.simulate_market import Ints
 from streams.simulate_planting import (
     Guests,
     Planted,
@@ -22,7 +23,7 @@ from streams.simulate_rows import Rows, joined
 from streams.simulate_spec import DAY, HOUR, MINUTE
 
 
-def honest_orders(world: World, slot: Slot, at: np.ndarray, rng: np.random.Generator) -> tuple[Rows, list[Rows]]:
+def honest_orders(world: World, slot: Slot, at: Ints, rng: np.random.Generator) -> tuple[Rows, list[Rows]]:
     """With clicks, by many buyers, and going the way of all orders."""
     orders = orders_at(world, slot, at, buyers(world, slot.unit, len(at), rng), rng)
     first, after = sold(world, orders, rng)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from streams.simulate_market import Ints
 from streams.simulate_orders import Orders, ms, paid, refunds_of, reversals_of, reviews_of
 from streams.simulate_planting import (
     Planted,
@@ -71,7 +72,7 @@ def brushing(world: World, slot: Slot, rng: np.random.Generator) -> Planted | No
     return Planted(joined([first, reviews]), [*others, *_delivered(orders, delivered, rng)])
 
 
-def _delivered(orders: Orders, at: np.ndarray, rng: np.random.Generator) -> list[Rows]:
+def _delivered(orders: Orders, at: Ints, rng: np.random.Generator) -> list[Rows]:
     shipped = orders.at + ((at - orders.at) * rng.uniform(0.3, 0.7, len(at))).astype(np.int64)
     return [
         rows("order.shipped", orders.unit, shipped, ref=orders.id, a=0),
@@ -140,7 +141,7 @@ def newcomer_surge(world: World, slot: Slot, rng: np.random.Generator) -> Plante
     return Planted(first, [*after, clicks_before(world, unit, at, rng), liked])
 
 
-def _waking(world: World, slot: Slot, n: int, rng: np.random.Generator) -> np.ndarray:
+def _waking(world: World, slot: Slot, n: int, rng: np.random.Generator) -> Ints:
     """Times in the slot's pieces, none in the local night."""
     at = spread(slot, 2 * n, rng)
     hour = (at + int(world.pop.offset_ms[slot.unit])) % DAY // HOUR
