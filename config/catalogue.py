@@ -71,6 +71,17 @@ def load_with_warnings(folder: Path = SHIPPED, today: date | None = None) -> Loa
     return Loaded(catalogue, warnings)
 
 
+def copy_shipped(folder: Path) -> int:
+    """Copy what is shipped, with the schemas for editors, to a folder that is new or empty; how many files."""
+    patterns = ("engine.yaml", "*.schema.json", "signals/*.yaml", "markets/*.yaml", "groups/*.yaml")
+    found = [path for pattern in patterns for path in sorted(SHIPPED.glob(pattern))]
+    for path in found:
+        copy = folder / path.relative_to(SHIPPED)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    return len(found)
+
+
 # ---- reading -----------------------------------------------------------------------------------------------
 
 

@@ -149,6 +149,26 @@ def check(
         _explain(catalogue, *explain, category, group or [])
 
 
+@app.command(
+    epilog=examples(
+        "ripcurrent init my-config/",
+        "ripcurrent init my-config/ && ripcurrent check --config my-config/",
+    )
+)
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made if it is not there; must be empty.")],
+) -> None:
+    """Write the shipped configuration to a folder, to change it there: signals, markets, groups, JSON Schemas."""
+    from config.catalogue import copy_shipped
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Refused(f"{folder}: is there already, and not empty; expected a new folder: nothing is overwritten")
+    _check_parent(folder / "engine.yaml" if folder.is_dir() else folder)
+    copied = copy_shipped(folder)
+    said = f"{copied} files to {folder}; say --config {folder} where it is to be used"
+    _out().print(said, highlight=False, soft_wrap=True)
+
+
 def _explain(catalogue: Catalogue, name: str, market: str, category: str | None, groups: list[str]) -> None:
     from config.effective import explain
     from config.problems import one_of
@@ -333,7 +353,9 @@ def record(
 )
 def replay(
     events: Annotated[Path, typer.Argument(metavar="EVENTS", help="Events or a recording; plain or gzip.")],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="For alerts.jsonl and dead_letters.jsonl.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="For alerts.jsonl, shadow_alerts.jsonl and dead_letters.jsonl.")
+    ],
     config: Config = None,
     partitions: Annotated[
         int, typer.Option(min=1, max=10_000, help="Shards to spread plain events over; a recording has its own.")
@@ -380,6 +402,13 @@ def replay(
         f"({len(result.alerts)} revisions) in {out / replayer.ALERTS}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
+    if result.shadow:
+        aside = len({alert.alert_id for alert in result.shadow})
+        console.print(
+            f"{aside} more ({len(result.shadow)} revisions) in {out / replayer.SHADOW}: of signals on trial, and of "
+            "creators that a group exempts",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if result.dead:
         reasons = ", ".join(f"{reason} {n}" for reason, n in _by_reason(result.dead).items())
         where = out / replayer.DEAD_LETTERS

@@ -3,6 +3,7 @@
     docs/detectors.md   from the docstrings and fields of detectors/
     docs/settings.md    from config/settings.py and config/schema.py
     docs/commands.md    from streams/cli.py
+    docs/signals.md     from the shipped catalogue and benchmarks/results/creators.json (reference_signals.py)
     config/*.schema.json  the same types for an editor, which completes and checks a file that begins with
                           # yaml-language-server: $schema=../signal.schema.json
 
@@ -32,6 +33,7 @@ from config.words import allowed
 from detectors.limit import Limit
 from detectors.pattern import OrderedPattern
 from streams.cli import app
+from streams.reference_signals import read_results, signals_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 MADE = "Made by `python -m streams.reference`; a test fails when it is stale.\n"
@@ -52,7 +54,12 @@ SPECS = (
 
 def pages() -> dict[str, str]:
     """The text of every page, by its name in docs/."""
-    return {"detectors.md": detectors_page(), "settings.md": settings_page(), "commands.md": commands_page()}
+    return {
+        "detectors.md": detectors_page(),
+        "settings.md": settings_page(),
+        "commands.md": commands_page(),
+        "signals.md": signals_page(load(), MADE, read_results()),
+    }
 
 
 def json_schemas() -> dict[str, str]:

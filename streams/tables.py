@@ -34,8 +34,10 @@ def _thresholds(signal: Signal) -> str:
     lines = []
     for test in signal.tests:
         what = test.measure if hasattr(test, "measure") else test.kind if hasattr(test, "kind") else "pattern"
-        if isinstance(test, Repeat):
+        if isinstance(test, Repeat) and test.by:
             what = f"{what}, same {test.by}"
+        elif isinstance(test, Repeat) and test.weight:
+            what = f"{what}, {test.weight}"
         lines.append(f"{what}: {_marks(test.severity)}")
     return "\n".join(lines)
 

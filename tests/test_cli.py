@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
-from config.catalogue import SHIPPED
+from config.catalogue import SHIPPED, load
 from streams.cli import main
 
-COMMANDS = ("run", "check", "topics", "simulate", "record", "replay", "demo")
+COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "demo")
 NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
 
 
@@ -235,6 +235,35 @@ def test_nothing_runs_on_a_broken_configuration(
     done = ripcurrent(*command, "--config", "empty")
     assert done.code == 2
     assert "expected a folder with signals/" in done.error
+
+
+def test_init_writes_a_configuration_that_is_the_shipped_one(ripcurrent, tmp_path: Path) -> None:
+    done = ripcurrent("init", tmp_path / "mine")
+    assert (done.code, done.err) == (0, "")
+    assert load(tmp_path / "mine").version == load().version
+    assert {path.name for path in (tmp_path / "mine").glob("*.json")} == {p.name for p in SHIPPED.glob("*.schema.json")}
+    assert f"{sum(path.is_file() for path in (tmp_path / 'mine').rglob('*'))} files to" in done.out
+
+
+def test_init_overwrites_nothing(ripcurrent, tmp_path: Path) -> None:
+    (tmp_path / "engine.yaml").write_text("pane: 5m\n")
+    done = ripcurrent("init", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert done.error == f"{tmp_path}: is there already, and not empty; expected a new folder: nothing is overwritten"
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.yaml"]
+    assert ripcurrent("init", tmp_path / "a" / "b").error.endswith("make it first")
+
+
+def test_replay_says_what_stood_aside(ripcurrent, simulated: Path, tmp_path: Path) -> None:
+    assert ripcurrent("init", tmp_path / "mine").code == 0
+    for path in (tmp_path / "mine" / "signals").iterdir():
+        path.write_text(path.read_text(encoding="utf-8") + "status: shadow\n", encoding="utf-8")
+    out = tmp_path / "out"
+    done = ripcurrent("replay", simulated / "events.jsonl", "--out", out, "--config", tmp_path / "mine")
+    ids = {json.loads(line)["alert_id"] for line in (out / "shadow_alerts.jsonl").read_text().splitlines()}
+    assert ids
+    assert f"{len(ids)} more (" in done.out
+    assert "4 shards: 0 alerts (0 revisions)" in done.out
 
 
 def test_check_notices_a_mistyped_variable(ripcurrent, monkeypatch: pytest.MonkeyPatch) -> None:

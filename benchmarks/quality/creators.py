@@ -142,8 +142,9 @@ def lookalikes_table(runs: list[Run]) -> dict[str, list[int]]:
     return dict(sorted(out.items()))
 
 
-def false_table(runs: list[Run]) -> dict[str, float]:
-    out: dict[str, float] = {}
+def false_table(runs: list[Run]) -> dict[str, dict[str, float]]:
+    """By null and planted runs: the rate of each signal that was false at all, and of all signals."""
+    out: dict[str, dict[str, float]] = {"null": {}, "planted": {}}
     print(f"\n{'false alerts per 1,000 creator-days':<38}{'null':>8}{'planted':>9}")
     rates: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     days = {null: sum(r.creator_days for r in runs if r.null == null) for null in (True, False)}
@@ -155,8 +156,7 @@ def false_table(runs: list[Run]) -> dict[str, float]:
             for null in (True, False)
         ]
         print(f"  {name:<36}{row[0]:>8.2f}{row[1]:>9.2f}")
-        if name == "all signals":
-            out = {"null": round(row[0], 3), "planted": round(row[1], 3)}
+        out["null"][name], out["planted"][name] = round(row[0], 3), round(row[1], 3)
     return out
 
 
@@ -179,9 +179,10 @@ def main() -> None:
     with ProcessPoolExecutor(args.workers) as pool:
         runs = list(pool.map(run, jobs))
     kinds, alike, false = kinds_table(runs), lookalikes_table(runs), false_table(runs)
+    total = {runs_of: rates.pop("all signals") for runs_of, rates in false.items()}
     said = {"seeds": args.seeds, "creators": args.creators, "days": args.days, "shards": args.shards,
-            "volume": args.volume, "false_per_1000_creator_days": false, "kinds": kinds,
-            "lookalikes": alike}  # fmt: skip
+            "volume": args.volume, "false_per_1000_creator_days": total, "false_by_signal": false,
+            "kinds": kinds, "lookalikes": alike}  # fmt: skip
     print("\n" + json.dumps(said))
 
 
