@@ -1,6 +1,11 @@
-"""The documents can't lie: README's commands print what it shows, links lead somewhere, pages made from code are fresh.
+"""The documents can't lie: their commands print what they show, links lead somewhere, pages made from code are fresh.
 
-    python -m tests.test_docs     run README's commands and write down what they print, where nothing is left out
+    python -m tests.test_docs     run the commands of README and of the pages in docs/, and write down what they print,
+                                  where nothing is left out
+
+A command is a line `$ …` in a block `console`; what follows it is its output. A block `yaml` whose first line is
+`# my-config/…yaml` is written to that file, with `, at its end` behind the file's name added to it. The commands of a
+page run one after another in a folder of its own.
 """
 
 import os
@@ -17,13 +22,17 @@ import pytest
 import typer.main
 
 from config.catalogue import load
+from config.schema import Severity, millis
 from streams import reference
 from streams.cli import app
+from streams.policy import window_thresholds
 from streams.records import TYPES, Alert
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+TOLD = [page for page in PAGES if "\n```console\n" in page.read_text(encoding="utf-8")]
+FILE = re.compile(r"# (?P<path>my-config/[\w./-]+\.yaml)(?P<added>, at its end)?")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 LEFT_OUT = "…"
 README_LINES_MAX = 130  # two screens
@@ -31,43 +40,68 @@ README_LINES_MAX = 130  # two screens
 each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
 
-# ---- README's commands -------------------------------------------------------------------------------------
+# ---- commands ----------------------------------------------------------------------------------------------
 
 
 class Shown(NamedTuple):
-    """A command of README and the output that it shows."""
+    """A command and the output that the page shows."""
 
     command: str
     output: list[str]
-    first: int  # line of README where the output begins
+    first: int  # line of the page where the output begins
     last: int  # and the one behind it
 
 
-def shown(text: str) -> Iterator[Shown]:
-    """The commands of all blocks that are marked `console`."""
+class Written(NamedTuple):
+    """A file that the page tells to write, or what is to be added to it."""
+
+    path: str
+    text: str
+    mode: str
+
+
+def shown(text: str) -> Iterator[Shown | Written]:
+    """The commands of all blocks that are marked `console`, and the files of those marked `yaml`, in their order."""
     lines = text.splitlines()
-    inside = False
+    block = ""
     at = 0
     while at < len(lines):
         line, at = lines[at], at + 1
-        inside = line == "```console" or (inside and line != "```")
-        if inside and line.startswith("$ "):
+        if line.startswith("```"):
+            block = line[3:] if not block else ""
+            if block == "yaml" and (found := FILE.fullmatch(lines[at])):
+                end = lines.index("```", at)
+                content = "".join(f"{one}\n" for one in lines[at + 1 : end])
+                yield Written(found["path"], content, "a" if found["added"] else "w")
+        elif block == "console" and line.startswith("$ "):
             first = at
             while not lines[at].startswith(("$ ", "```")):
                 at += 1
             yield Shown(line[2:], lines[first:at], first, at)
 
 
+def printed_in(text: str, folder: Path) -> Iterator[tuple[Shown, list[str]]]:
+    """Do what a page tells, in a folder; each command with what it prints."""
+    for one in shown(text):
+        if isinstance(one, Shown):
+            yield one, printed(one.command, folder)
+        else:
+            with (folder / one.path).open(one.mode, encoding="utf-8") as file:
+                file.write(one.text)
+
+
 def printed(command: str, folder: Path) -> list[str]:
-    """What a command prints, as README would show it."""
+    """What a command prints, as a page would show it. It may fail if it says so."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("RIPCURRENT_", "KAFKA_"))}
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
+    environ["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         encoding="utf-8", timeout=240, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    return [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+    lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
+    assert done.returncode == 0 or "ripcurrent: error: " in done.stdout, done.stdout
+    return lines
 
 
 def matches(pattern: list[str], lines: list[str]) -> bool:
@@ -82,13 +116,26 @@ def _line(line: str) -> str:
     return r"[^\n]*".join(re.escape(part) for part in (first.rstrip(" ") if others else first, *others))
 
 
-def test_the_commands_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
-    commands = list(shown(README.read_text(encoding="utf-8")))
-    assert {one.command.split()[1] for one in commands} >= {"check", "simulate", "replay"}
-    for one in commands:
-        output = printed(one.command, tmp_path)
+@pytest.mark.parametrize("page", TOLD, ids=[str(page.relative_to(ROOT)) for page in TOLD])
+def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    for one, output in printed_in(page.read_text(encoding="utf-8"), tmp_path):
         told = "prints something else now; `python -m tests.test_docs` writes it down:"
         assert matches(one.output, output), "\n".join([f"$ {one.command}", told, *output])
+
+
+def test_these_pages_have_commands_that_are_run() -> None:
+    assert {page.name for page in TOLD} == {"README.md", "policies.md", "write-a-signal.md"}
+    commands = [one.command for one in shown(README.read_text(encoding="utf-8")) if isinstance(one, Shown)]
+    assert {command.split()[1] for command in commands} >= {"check", "simulate", "replay"}
+
+
+def test_files_that_a_page_tells_to_write_are_read_with_their_place() -> None:
+    page = "```yaml\n# my-config/a.yaml\nx: 1\n```\n```console\n$ do it\ndone\n```\n```yaml\n# an example\n```\n"
+    page += "```yaml\n# my-config/a.yaml, at its end\ny: 2\n```\n"
+    written, done, added = shown(page)
+    assert written == Written("my-config/a.yaml", "x: 1\n", "w")
+    assert done == Shown("do it", ["done"], 6, 7)
+    assert added == Written("my-config/a.yaml", "y: 2\n", "a")
 
 
 def test_what_is_left_out_stands_for_anything_and_nothing_else_does() -> None:
@@ -180,6 +227,9 @@ def test_the_contracts_name_the_types_and_fields_that_the_code_has() -> None:
     assert tuple(field for row in rows for field in row) == Alert.__struct_fields__
 
 
+PARTS = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Policy"]
+
+
 def test_every_signal_has_a_runbook_that_says_what_to_do() -> None:
     folder = ROOT / "docs" / "runbooks"
     index = (folder / "README.md").read_text(encoding="utf-8")
@@ -188,9 +238,19 @@ def test_every_signal_has_a_runbook_that_says_what_to_do() -> None:
         page = signal.labels["runbook"] + ".md"
         text = (folder / page).read_text(encoding="utf-8")
         assert text.startswith(f"# {signal.title}\n"), name
-        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"], name
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == PARTS, name
         assert f"]({page})" in index, name
     assert {page.stem for page in folder.glob("*.md")} - {"README"} <= {s.labels["runbook"] for s in signals.values()}
+
+
+def test_the_thresholds_of_other_windows_are_as_the_page_for_policy_managers_says() -> None:
+    text = " ".join((ROOT / "docs" / "policies.md").read_text(encoding="utf-8").split())
+    (said,) = re.findall(r"With 3 for a day, a window of ([^.]+\.\d[^.]+\.\d[^.]+\.\d)", text)
+    found = re.findall(r"(\d+ hours|an hour|\d+ days)[a-z ]* (\d\.\d)", said)
+    sizes = {"6 hours": "6h", "an hour": "1h", "7 days": "7d"}
+    assert [name for name, _ in found] == list(sizes)
+    for name, mark in found:
+        assert mark == f"{window_thresholds(Severity(warning=3), millis(sizes[name]))[1]:.1f}", name
 
 
 def test_every_decision_has_its_parts_and_stands_in_the_index() -> None:
@@ -226,16 +286,18 @@ def test_the_licence_is_the_one_that_the_readme_names() -> None:
 
 
 def refresh() -> None:
-    """Write down what README's commands print; where something is left out, only say what is printed now."""
-    lines = README.read_text(encoding="utf-8").splitlines()
-    with tempfile.TemporaryDirectory() as folder:
-        found = [(one, printed(one.command, Path(folder))) for one in shown("\n".join(lines))]
-    for one, output in reversed(found):
-        if not any(LEFT_OUT in line for line in one.output):
-            lines[one.first : one.last] = output
-        elif not matches(one.output, output):
-            print(f"$ {one.command}\nshortened by hand, prints now:", *output, sep="\n")
-    README.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    """Write down what the pages' commands print; where something is left out, only say what is printed now."""
+    for page in TOLD:
+        text = page.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        with tempfile.TemporaryDirectory() as folder:
+            found = list(printed_in(text, Path(folder)))
+        for one, output in reversed(found):
+            if not any(LEFT_OUT in line for line in one.output):
+                lines[one.first : one.last] = output
+            elif not matches(one.output, output):
+                print(f"{page.name}: $ {one.command}\nshortened by hand, prints now:", *output, sep="\n")
+        page.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
