@@ -178,6 +178,35 @@ def test_an_empty_engine_file_stands_for_the_defaults(folder: Path) -> None:
     assert load(folder).engine.pane == "15m"
 
 
+SUM = "{one: viewer, many: viewers, events: [live.minute], sum: %s}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "whole", "said"),
+    [
+        ("share", "{of: viewers, less: logged_in_viewers}", "{of: viewers}", None),
+        ("share", "{of: viewers, per: 2}", "{of: viewers}", "measure adds up per 2, of per 1; expected the same"),
+        ("ratio", "{of: viewers, per: 2}", "{of: viewers}", None),
+        ("ratio", "{of: amount}", "{of: viewers}",
+         "measure and of add up different things; expected an amount in both or in neither"),
+        ("ratio", "{of: amount}", "null", None),
+        ("ratio", "null", "{of: amount}",
+         "one of measure and of is a sum; expected both or neither to be one in a test 'ratio'"),
+        ("share", "{of: viewers}", "null",
+         "one of measure and of is a sum; expected both or neither to be one in a test 'share'"),
+    ],
+)  # fmt: skip
+def test_only_like_is_divided_by_like(folder: Path, kind: str, part: str, whole: str, said: str | None) -> None:
+    text = SIGNAL.replace("kind: outcome", f"kind: {kind}")
+    text = text.replace("{one: order, many: orders, events: [order.paid]}", SUM % whole)
+    text = text.replace("    where: {fault: seller}", f"    sum: {part}")
+    (folder / "signals/refunds.yaml").write_text(text)
+    if said is None:
+        load(folder)
+    else:
+        assert problems(folder) == [f"signals/refunds.yaml:12: $.tests[0]: {said}"]
+
+
 # ---- warnings ----------------------------------------------------------------------------------------------
 
 
