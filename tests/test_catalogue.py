@@ -19,6 +19,7 @@ from tests.catalogues import FILES, SIGNAL, spoil, write_catalogue
 from tests.mutations import damaged_bytes, mutated
 
 TODAY = date(2026, 6, 1)
+ENGINE_TOO = False  # whether the fuzz tests build an engine of each catalogue that loads
 
 
 @pytest.fixture
@@ -272,9 +273,15 @@ def test_the_contract_of_attributes_names_types_that_exist() -> None:
 def loads_or_is_refused(folder: Path) -> Catalogue | None:
     """A catalogue, or a refusal whose every line names a file and tells something."""
     try:
-        return load(folder)
+        catalogue = load(folder)
     except CatalogueError as error:
         said = error.problems
+    else:
+        if ENGINE_TOO:
+            from streams.engine import Engine
+
+            Engine(catalogue, "creator-events", 0)
+        return catalogue
     assert said
     for problem in said:
         assert problem.startswith(str(folder)), problem
