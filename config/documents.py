@@ -166,7 +166,7 @@ def _scalar(node: yaml.ScalarNode, line: int, at: At) -> Any:
             pass
         case _:
             raise DocumentError(line, f"{path_text(at)}: expected no tag; found {node.tag[:60]!r}")
-    raise DocumentError(line, f"{path_text(at)}: {text[:40]!r}; expected a finite number of at most 18 digits, or quotes")
+    raise DocumentError(line, f"{path_text(at)}: {text[:40]!r}; expected a finite number of up to 18 digits")
 
 
 def _number(text: str) -> float | None:

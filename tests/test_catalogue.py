@@ -261,6 +261,13 @@ def test_two_signals_with_the_same_test_are_a_warning_however_it_is_worded(folde
     assert warnings(folder) == []
 
 
+def test_the_events_that_a_rule_keeps_are_as_many_as_the_warnings_say() -> None:
+    from config import advice
+    from streams import patterns
+
+    assert advice.TIMES_MAX == patterns.TIMES_MAX
+
+
 def test_the_contract_of_attributes_names_types_that_exist() -> None:
     from config.contract import ATTRIBUTES, WITH_AMOUNT
 
