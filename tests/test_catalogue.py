@@ -318,7 +318,12 @@ def test_a_file_with_any_bytes_changed_loads_or_is_refused(folder: Path, data: s
     loads_or_is_refused(folder)
 
 
-@pytest.mark.parametrize("name", sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml")))
+def shipped_files() -> list[str]:
+    folders = [SHIPPED / kind for kind in ("signals", "markets", "groups")]
+    return ["engine.yaml", *sorted(f"{folder.name}/{path.name}" for folder in folders for path in folder.glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("name", shipped_files())
 def test_a_shipped_file_means_the_same_to_other_readers_of_yaml(name: str) -> None:
     """Apart from days, which they take for dates."""
     from config.documents import read_document
