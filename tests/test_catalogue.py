@@ -319,8 +319,8 @@ def test_a_file_with_any_bytes_changed_loads_or_is_refused(folder: Path, data: s
 
 
 def shipped_files() -> list[str]:
-    folders = [SHIPPED / kind for kind in ("signals", "markets", "groups")]
-    return ["engine.yaml", *sorted(f"{folder.name}/{path.name}" for folder in folders for path in folder.glob("*.yaml"))]
+    paths = [path for kind in ("signals", "markets", "groups") for path in (SHIPPED / kind).glob("*.yaml")]
+    return ["engine.yaml", *sorted(path.relative_to(SHIPPED).as_posix() for path in paths)]
 
 
 @pytest.mark.parametrize("name", shipped_files())
