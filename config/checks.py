@@ -169,7 +169,7 @@ def _pair_problems(at: At, test: Outcome | Share | Ratio, signal: Signal) -> Ite
             yield Problem(at, f"one of measure and of is a sum; expected both or neither to be one in a test {kind!r}")
     elif (one.sum.of == "amount") != (other.sum.of == "amount"):
         yield Problem(at, "measure and of add up different things; expected an amount in both or in neither")
-    elif one.sum.per != other.sum.per:
+    elif isinstance(test, Share) and one.sum.per != other.sum.per:  # else the part could be more than the whole
         yield Problem(at, f"measure adds up per {one.sum.per:g}, of per {other.sum.per:g}; expected the same")
 
 

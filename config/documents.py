@@ -130,7 +130,7 @@ def _value(node: yaml.Node, at: At, lines: dict[At, int]) -> Any:
     if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
         return [_value(value, (*at, i), lines) for i, value in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, line, path_text(at))
+        return _scalar(node, line, at)
     raise DocumentError(line, f"{path_text(at)}: expected no tag; found {node.tag[:60]!r}")
 
 
@@ -148,7 +148,7 @@ def _pairs(node: yaml.MappingNode, at: At, lines: dict[At, int]) -> Iterator[tup
         yield key, value
 
 
-def _scalar(node: yaml.ScalarNode, line: int, where: str) -> Any:
+def _scalar(node: yaml.ScalarNode, line: int, at: At) -> Any:
     text = str(node.value)
     match node.tag.removeprefix(_TAG):
         case "str":
@@ -165,8 +165,8 @@ def _scalar(node: yaml.ScalarNode, line: int, where: str) -> Any:
         case "bool" | "int" | "float":
             pass
         case _:
-            raise DocumentError(line, f"{where}: expected no tag; found {node.tag[:60]!r}")
-    raise DocumentError(line, f"{where}: {text[:40]!r}; expected a finite number of at most 18 digits, or quotes")
+            raise DocumentError(line, f"{path_text(at)}: expected no tag; found {node.tag[:60]!r}")
+    raise DocumentError(line, f"{path_text(at)}: {text[:40]!r}; expected a finite number of up to 18 digits")
 
 
 def _number(text: str) -> float | None:

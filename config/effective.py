@@ -58,9 +58,9 @@ def own_policy(signal: Signal) -> Policy:
 
 def changed(policy: Policy, change: Change) -> Policy:
     """The policy with what a change names."""
-    given = {field: new for field in TestPolicy._fields if (new := getattr(change, field)) is not None}
+    named = {field: new for field in TestPolicy._fields if (new := getattr(change, field)) is not None}
     tests = tuple(
-        test._replace(**given) if not change.tests or number in change.tests else test
+        test._replace(**named) if not change.tests or number in change.tests else test
         for number, test in enumerate(policy.tests, start=1)
     )
     return Policy(

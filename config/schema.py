@@ -75,6 +75,7 @@ class Link(Spec, frozen=True, kw_only=True):
 
     by: str  # actor_id, ref_id, or an attribute
     within: Duration
+    apart: Duration | None = None  # with `again`: and at least so long ago, so that what is bought at once is one
 
 
 class Follows(Spec, frozen=True, kw_only=True):

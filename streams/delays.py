@@ -20,6 +20,7 @@ CACHE_MAX = 4_096
 CHUNK = 4_096  # entities at a time: bounds the memory
 RIPE = 0.25  # nothing is learned before so much of the orders behind a window is known
 TELLS = 0.5  # nor is anything said before so much is known
+PLACED = 0.1  # both where outcomes say when their orders were placed, so that those of earlier orders are left out
 KNOWN_MIN = 0.01
 PRIOR_OUTCOMES = 50.0  # outcomes that the configured curve is worth
 FADE = 0.5 ** (1 / 28)  # a day: what was learned of the curve has a half-life of 28 days
@@ -134,11 +135,11 @@ class Delays:
 
     def tells(self, end: int) -> Bools:
         """(n_markets,): whether so much is known, and has been learned from, that an outcome can be judged."""
-        return self.known(end, DAY) >= TELLS
+        return self.known(end, DAY) >= np.where(self.vague == 1, TELLS, PLACED)
 
     def ripe(self, end: int, size: int) -> Bools:
         """(n_markets,): whether enough of the orders behind a window is known to learn from it."""
-        return self.known(end, size) >= RIPE
+        return self.known(end, size) >= np.where(self.vague == 1, RIPE, PLACED)
 
     # -- the curve -------------------------------------------------------------------------------------------------
 

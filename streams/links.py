@@ -104,6 +104,7 @@ class Op(NamedTuple):
     matcher: int  # which counts the event, or doesn't
     table: int
     by: str
+    apart_ms: int = 0
 
 
 class Links:
@@ -123,7 +124,8 @@ class Links:
         if matcher.once is not None:
             self._op(index, 1, "once", index, matcher.once.by, matcher.once.within)
         if matcher.again is not None:
-            self._op(index, 1, "again", index, matcher.again.by, matcher.again.within)
+            apart = millis(matcher.again.apart) if matcher.again.apart else 0
+            self._op(index, 1, "again", index, matcher.again.by, matcher.again.within, apart)
         if matcher.follows is not None:
             target, follows = matcher.follows
             self._op(self.routes.matchers.index(target), 0, "feed", index, "ref_id", follows.within)
@@ -139,9 +141,9 @@ class Links:
             self.ops[index].append(Op(2, "keep", index, table, "ref_id"))
             self.ops.setdefault(self._of_type(matcher.undone_by), []).append(Op(0, "undo", index, table, "ref_id"))
 
-    def _op(self, at: int, order: int, what: str, matcher: int, by: str, keep: str) -> None:
+    def _op(self, at: int, order: int, what: str, matcher: int, by: str, keep: str, apart_ms: int = 0) -> None:
         self.tables.append(Table(millis(keep)))
-        self.ops.setdefault(at, []).append(Op(order, what, matcher, len(self.tables) - 1, by))
+        self.ops.setdefault(at, []).append(Op(order, what, matcher, len(self.tables) - 1, by, apart_ms))
 
     def _of_type(self, kind: str) -> int:
         return self.routes.matchers.index(Matcher(((kind, ()),)))
@@ -196,6 +198,8 @@ class Links:
             return near
         if op.what == "once" and near:
             return False
+        if near and abs(time - table.times[key]) < op.apart_ms:
+            return False  # of one piece with the one before
         table.put(key, max(time, table.times.get(key, time)))
         return near if op.what == "again" else True
 

@@ -232,13 +232,18 @@ class Spread:
     Poisson = (always + uneven * log(lift)**2) * mean**2.
     """
 
-    PRIOR = (0.2, 0.16)  # before anything is known: always; and of the own lift per squared log of the market's
-    PRIOR_WEIGHT = 5.0  # worth so many large counts
+    UNEVEN = 0.16  # before anything is known: of the own lift per squared log of the market's
+    ALWAYS: ClassVar = {  # before anything is known, worth so many large counts: how often people buy varies much, what
+        "volume": (0.2, 5.0), "ratio": (0.2, 5.0), "outcome": (0.1, 20.0), "share": (0.1, 20.0),  # becomes of it less
+    }  # fmt: skip
     SHARD_WEIGHT = 50.0  # large counts after which a market's own figure weighs half against all markets' in the shard
     FADE = 0.5 ** (TURN / (7 * DAY))  # a turn: a half-life of 7 days
-    SURPRISE_MAX = 25.0  # a residual counts for at most 5 standard deviations: attacks are not noise
+    SURPRISE_MAX: ClassVar = {"volume": 25.0, "ratio": 16.0, "outcome": 9.0, "share": 9.0}  # squared standard
+    # deviations that a residual counts for at most: attacks are not noise
 
-    def __init__(self, windows: int) -> None:
+    def __init__(self, windows: int, kind: str) -> None:
+        self.always_prior, self.prior_weight = self.ALWAYS[kind]
+        self.surprise_max = self.SURPRISE_MAX[kind]
         self.sums = np.zeros((5, windows, 0))  # (5, n_windows, n_markets) of the normal equations, faded
         self._cache: dict[int, tuple[Floats, Floats]] = {}  # of _parts, until something is learned
 
@@ -257,8 +262,8 @@ class Spread:
     def _parts(self, window: int) -> tuple[Floats, Floats]:
         """Of each market, shrunk to the shard's, and that to the prior: counts have long tails, samples are few."""
         if window not in self._cache:
-            mine, n = self.sums[:, window], self.PRIOR_WEIGHT
-            prior = np.array([self.PRIOR[0], 1.0, self.PRIOR[1], 0.0, 1.0])[:, None] * n
+            mine, n = self.sums[:, window], self.prior_weight
+            prior = np.array([self.always_prior, 1.0, self.UNEVEN, 0.0, 1.0])[:, None] * n
             shard = in_order(mine.T)[:, None] + prior
             self._cache[window] = _least_squares(mine + shard * (self.SHARD_WEIGHT / shard[1]))
         return self._cache[window]
@@ -270,7 +275,7 @@ class Spread:
         always, uneven = self.always(window, market), self.uneven(window, market, lift)
         square = mean * mean
         variance = mean + (always + uneven + doubt) * square
-        residual = np.minimum((value - mean) * (value - mean), self.SURPRISE_MAX * (1.0 + variance))
+        residual = np.minimum((value - mean) * (value - mean), self.surprise_max * (1.0 + variance))
         scale = (1.0 + mean) * (1.0 + mean)
         beyond, weight = (residual - mean - doubt * square) / scale, square / scale
         log = np.log(lift)

@@ -40,7 +40,7 @@ SURGE_SD = 1.5  # a day of outcomes is learned up to so many sd over what was ex
 FIRST = 2 * DAY  # of learning, in which levels are found; only then how they vary
 SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is not learned; for so many days
 SIEVE = 0.9  # of the least effect; below it nobody is scored
-APART = 1.5  # relative variance of newcomers' levels: nobody knows yet how large one will be
+APART = 1.0  # relative variance of newcomers' levels: nobody knows yet how large one will be
 KINDS = {Volume: "volume", Outcome: "outcome", Share: "share", Ratio: "ratio"}
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
@@ -116,7 +116,7 @@ class RateWatch:
         self.week = Week(lambda: shape_of_week(catalogue, list(people.markets)))
         self.campaigns = Campaigns(catalogue, people)
         self.peers = Peers(people, self.kind)
-        self.spread = Spread(len(windows))
+        self.spread = Spread(len(windows), self.kind)
         self.calibration = Calibration(len(windows))
         self.delays = Delays(delays, people)
         self.learning_since = NEVER  # ms, the first fold
@@ -275,10 +275,10 @@ class RateWatch:
 
     def _young(self, slot: Ints, market: Ints) -> Floats | float:
         """Relative variance of a level learned from few days, beyond what its detector knows: days are restless."""
-        if self.kind == "share":
-            return 0.0
         if self.newcomers is not None:
             return APART
+        if self.kind in ("share", "outcome"):
+            return 0.0
         young: Floats = self.spread.always(self.day_window, market) / (1.0 + self.level.weight[slot])
         return young
 

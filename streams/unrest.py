@@ -35,7 +35,7 @@ class Unrest:
     def learn(self, slot: Ints, value: Floats, mean: Floats, stated: Floats, doubt: Floats) -> None:
         """A day of each; relative variances: `stated` in all, and `doubt` the part that is not the creator's."""
         square = mean * mean
-        most = Spread.SURPRISE_MAX * (1.0 + mean + stated * square)
+        most = Spread.SURPRISE_MAX["volume"] * (1.0 + mean + stated * square)
         residual = np.minimum((value - mean) * (value - mean), most)
         scale = (1.0 + mean) * (1.0 + mean)
         day = np.stack([(residual - mean - doubt * square) / scale, square / scale])

@@ -19,6 +19,7 @@ from tests.catalogues import FILES, SIGNAL, spoil, write_catalogue
 from tests.mutations import damaged_bytes, mutated
 
 TODAY = date(2026, 6, 1)
+ENGINE_TOO = False  # whether the fuzz tests build an engine of each catalogue that loads
 
 
 @pytest.fixture
@@ -178,6 +179,35 @@ def test_an_empty_engine_file_stands_for_the_defaults(folder: Path) -> None:
     assert load(folder).engine.pane == "15m"
 
 
+SUM = "{one: viewer, many: viewers, events: [live.minute], sum: %s}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "whole", "said"),
+    [
+        ("share", "{of: viewers, less: logged_in_viewers}", "{of: viewers}", None),
+        ("share", "{of: viewers, per: 2}", "{of: viewers}", "measure adds up per 2, of per 1; expected the same"),
+        ("ratio", "{of: viewers, per: 2}", "{of: viewers}", None),
+        ("ratio", "{of: amount}", "{of: viewers}",
+         "measure and of add up different things; expected an amount in both or in neither"),
+        ("ratio", "{of: amount}", "null", None),
+        ("ratio", "null", "{of: amount}",
+         "one of measure and of is a sum; expected both or neither to be one in a test 'ratio'"),
+        ("share", "{of: viewers}", "null",
+         "one of measure and of is a sum; expected both or neither to be one in a test 'share'"),
+    ],
+)  # fmt: skip
+def test_only_like_is_divided_by_like(folder: Path, kind: str, part: str, whole: str, said: str | None) -> None:
+    text = SIGNAL.replace("kind: outcome", f"kind: {kind}")
+    text = text.replace("{one: order, many: orders, events: [order.paid]}", SUM % whole)
+    text = text.replace("    where: {fault: seller}", f"    sum: {part}")
+    (folder / "signals/refunds.yaml").write_text(text)
+    if said is None:
+        load(folder)
+    else:
+        assert problems(folder) == [f"signals/refunds.yaml:12: $.tests[0]: {said}"]
+
+
 # ---- warnings ----------------------------------------------------------------------------------------------
 
 
@@ -231,6 +261,13 @@ def test_two_signals_with_the_same_test_are_a_warning_however_it_is_worded(folde
     assert warnings(folder) == []
 
 
+def test_the_events_that_a_rule_keeps_are_as_many_as_the_warnings_say() -> None:
+    from config import advice
+    from streams import patterns
+
+    assert advice.TIMES_MAX == patterns.TIMES_MAX
+
+
 def test_the_contract_of_attributes_names_types_that_exist() -> None:
     from config.contract import ATTRIBUTES, WITH_AMOUNT
 
@@ -243,9 +280,15 @@ def test_the_contract_of_attributes_names_types_that_exist() -> None:
 def loads_or_is_refused(folder: Path) -> Catalogue | None:
     """A catalogue, or a refusal whose every line names a file and tells something."""
     try:
-        return load(folder)
+        catalogue = load(folder)
     except CatalogueError as error:
         said = error.problems
+    else:
+        if ENGINE_TOO:
+            from streams.engine import Engine
+
+            Engine(catalogue, "creator-events", 0)
+        return catalogue
     assert said
     for problem in said:
         assert problem.startswith(str(folder)), problem
@@ -275,7 +318,12 @@ def test_a_file_with_any_bytes_changed_loads_or_is_refused(folder: Path, data: s
     loads_or_is_refused(folder)
 
 
-@pytest.mark.parametrize("name", sorted(path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*.yaml")))
+def shipped_files() -> list[str]:
+    paths = [path for kind in ("signals", "markets", "groups") for path in (SHIPPED / kind).glob("*.yaml")]
+    return ["engine.yaml", *sorted(path.relative_to(SHIPPED).as_posix() for path in paths)]
+
+
+@pytest.mark.parametrize("name", shipped_files())
 def test_a_shipped_file_means_the_same_to_other_readers_of_yaml(name: str) -> None:
     """Apart from days, which they take for dates."""
     from config.documents import read_document
