@@ -15,8 +15,9 @@ from config.checks import NAME, Around, signal_problems
 from config.checks_policy import engine_problems, group_problems, market_problems
 from config.conform import misfits
 from config.documents import Document, DocumentError, read_document
+from config.packed import Packed, calendar_hash
 from config.problems import Problem, told
-from config.schema import Catalogue, EngineSettings, Group, Market, Signal
+from config.schema import Catalogue, EngineSettings, Group, Market, Occasion, Signal
 
 SHIPPED = Path(__file__).parent
 FILES_MAX = 500  # of a folder
@@ -186,16 +187,38 @@ def _catalogue(files: _Files) -> Catalogue:
     engine, signals, written, groups = (
         files.engine.value, _values(files.signals), _values(files.markets), _values(files.groups)
     )  # fmt: skip
-    calendar = {name: occasions(market) for name, market in written.items()}
-    offsets = {name: standard_offset_ms(market.time_zone) for name, market in written.items()}
     delays = written["default"].delays
     markets = {name: msgspec.structs.replace(market, delays=delays | market.delays)
                for name, market in written.items()}  # fmt: skip
-    version = _version(engine, signals, written, groups, calendar, offsets)
+    calendar, offsets = _resolved(markets)
+    version = _version(engine, signals, markets, groups, calendar, offsets)
     return Catalogue(
         version=version, engine=engine, signals=signals, markets=markets, groups=groups, calendar=calendar,
         offsets=offsets,
     )  # fmt: skip
+
+
+def _resolved(markets: dict[str, Market]) -> tuple[dict[str, list[Occasion]], dict[str, int]]:
+    """Campaigns and holidays at their time, and time zones in milliseconds."""
+    calendar = {name: occasions(market) for name, market in markets.items()}
+    return calendar, {name: standard_offset_ms(market.time_zone) for name, market in markets.items()}
+
+
+def unpack(data: bytes) -> Catalogue:
+    """The catalogue that `config.packed.pack` made these bytes of; CatalogueError where it comes out otherwise."""
+    try:
+        packed = msgspec.json.decode(data, type=Packed)
+    except msgspec.DecodeError as error:
+        raise CatalogueError([f"a packed configuration: {error}; was it written by another release?"]) from None
+    calendar, offsets = _resolved(packed.markets)
+    catalogue = Catalogue(
+        version=packed.version, engine=packed.engine, signals=packed.signals, markets=packed.markets,
+        groups=packed.groups, calendar=calendar, offsets=offsets,
+    )  # fmt: skip
+    if calendar_hash(catalogue) != packed.calendar:
+        raise CatalogueError(["a packed configuration: its calendar comes out otherwise here; expected the same "
+                              "releases of the packages holidays and tzdata"])  # fmt: skip
+    return catalogue
 
 
 def _values(part: dict[str, _Read[T]]) -> dict[str, T]:

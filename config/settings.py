@@ -11,6 +11,7 @@
 | `RIPCURRENT_HTTP_PORT` | `9640` | their port |
 | `RIPCURRENT_CHECKPOINT_SECONDS` | `10` | how often state is written and offsets are committed |
 | `RIPCURRENT_TICK_SECONDS` | `30` | how long a partition is silent before the wall clock moves its event time |
+| `RIPCURRENT_RELOAD_SECONDS` | `5` | how often the configuration's folder is looked at for changes |
 | `RIPCURRENT_LOG_LEVEL` | `INFO` | DEBUG, INFO, WARNING or ERROR |
 
 What an analyst decides (signals, markets, limits) is not here but in the catalogue: it changes alerts, these don't.
@@ -43,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     http_port: Annotated[int, Meta(ge=0, le=65_535)] = 9640  # 0: any that is free
     checkpoint_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
     tick_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
+    reload_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
@@ -63,6 +65,7 @@ FIELDS = {
     "http_port": _Said("RIPCURRENT_HTTP_PORT", "a whole number from 0 (any free port) to 65535"),
     "checkpoint_seconds": _Said("RIPCURRENT_CHECKPOINT_SECONDS", "a number of seconds, over 0 and at most 3600"),
     "tick_seconds": _Said("RIPCURRENT_TICK_SECONDS", "a number of seconds, over 0 and at most 86400"),
+    "reload_seconds": _Said("RIPCURRENT_RELOAD_SECONDS", "a number of seconds, over 0 and at most 86400"),
     "log_level": _Said("RIPCURRENT_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR"),
 }
 

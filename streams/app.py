@@ -12,12 +12,13 @@ out the same.
 
 import asyncio
 import gc
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 
 from mode import get_logger
 
-from config.catalogue import load
+from config.catalogue import CatalogueError, load, unpack
 from config.schema import Catalogue
 from config.settings import Settings
 from streams import state
@@ -26,9 +27,11 @@ from streams.engine import Engine, Output
 from streams.errors import CheckpointError, DeadLetterLimitError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
+from streams.reload import Folder
 from streams.shard import Shard
 from streams.sink import Sink
 from streams.source import KafkaSettings, Run, Source, make_app, run_worker
+from streams.state import Snapshot
 from streams.topics import Topics
 from streams.vault import Vault
 from streams.windows import NEVER
@@ -43,7 +46,8 @@ class Worker:
 
     def __init__(self, settings: Settings, catalogue: Catalogue, topics: Topics, metrics: Metrics) -> None:
         self.health = Health()
-        self.settings, self.catalogue, self.topics, self.metrics = settings, catalogue, topics, metrics
+        self.settings, self.topics, self.metrics = settings, topics, metrics
+        self.config = Folder(settings.config, catalogue)
         self.app = make_app(
             KafkaSettings(
                 bootstrap_servers=settings.bootstrap_servers,
@@ -71,18 +75,10 @@ class Worker:
         for partition in sorted(partitions):
             vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition)
             ticks = await vault.begin_epoch()
-            engine, applied = Engine(self.catalogue, self.topics.source, partition), -1
+            engine, applied = Engine(self.config.catalogue, self.topics.source, partition), -1
             found = await vault.restore()
             if found is not None:
-                manifest, snapshot = found
-                try:
-                    state.restore(engine, snapshot)
-                except CheckpointError as error:
-                    raise CheckpointError(
-                        f"partition {partition}: {error}; go back to what wrote it, or start anew with another "
-                        f"group and topic prefix"
-                    ) from None
-                applied = manifest.ticks_applied
+                engine, applied = self._restored(partition, found[1]), found[0].ticks_applied
             shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
             shard.ticks_applied = applied
             self.shards[partition], self.vaults[partition] = shard, vault
@@ -92,6 +88,21 @@ class Worker:
             self.metrics.restored(partition, engine, "checkpoint" if found else "empty")
             log.info("partition %d restored at offset %d", partition, engine.next_offset)
         return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
+
+    def _restored(self, partition: int, snapshot: Snapshot) -> Engine:
+        """The engine that the snapshot was of, under the configuration of then; `follow` brings today's."""
+        try:
+            catalogue = unpack(snapshot.arrays[state.CATALOGUE].tobytes())
+            if catalogue.engine.pane != self.config.catalogue.engine.pane:
+                raise CheckpointError(f"its panes are {catalogue.engine.pane}, not {self.config.catalogue.engine.pane}")
+            engine = Engine(catalogue, self.topics.source, partition)
+            state.restore(engine, snapshot)
+        except (CheckpointError, CatalogueError) as error:
+            raise CheckpointError(
+                f"partition {partition}: {error}; go back to what wrote it, or start anew with another "
+                f"group and topic prefix"
+            ) from None
+        return engine
 
     async def settle(self, partitions: set[int]) -> None:
         """Before partitions change hands: leave as little as possible to do again."""
@@ -132,7 +143,7 @@ class Worker:
     def judge_dead_letters(self, dead: list[DeadLetter], records: int) -> None:
         """Stop loudly when most records are bad: a broken deployment would drain the topic into the DLQ."""
         self.records, self.bad = self.records + records, self.bad + len(dead)
-        limit = self.catalogue.engine.limits.dead_letter_ratio
+        limit = self.config.catalogue.engine.limits.dead_letter_ratio
         if self.records >= JUDGED_AFTER and self.bad > limit * self.records:
             raise DeadLetterLimitError(
                 f"{self.bad} of {self.records} records are dead letters, over the limit of {limit:.0%} "
@@ -142,10 +153,27 @@ class Worker:
     # -- time and memory -------------------------------------------------------------------------------------------
 
     async def tick(self) -> None:
-        """Quiet partitions: event time moves by the wall time that has passed in silence."""
+        """Quiet partitions: event time moves by the wall time that has passed in silence. Then a new configuration."""
         for partition in sorted(self.source.owned & self.shards.keys()):
             async with self.locks[partition]:
                 await self._tick(partition)
+                await self._follow(partition)
+
+    async def _follow(self, partition: int) -> None:
+        """A shard takes the configuration of now, once that is recorded: a restart and a replay do the same."""
+        shard, catalogue = self.shards[partition], self.config.catalogue
+        if not shard.restored or shard.engine.catalogue.version == catalogue.version:
+            return
+        before = shard.engine.catalogue.version
+        at = shard.engine.next_offset - 1
+        offset, tick = await self.vaults[partition].write_change(at, before, catalogue)
+        await self.publish(partition, shard.tick(offset, tick))
+        log.info("partition %d: configuration %s takes the place of %s", partition, catalogue.version, before)
+
+    async def reload(self) -> None:
+        """Read the configuration's folder anew when it changed."""
+        if await self.config.changed():
+            self.metrics.reloaded(self.config.catalogue, refused=bool(self.config.problems))
 
     async def _tick(self, partition: int) -> None:
         shard, now = self.shards[partition], time.monotonic()
@@ -213,6 +241,7 @@ def build(settings: Settings) -> Worker:
     worker.app.agent(worker.source.topic)(worker.watch)
     worker.app.timer(min(1.0, settings.tick_seconds / 4))(worker.tick)
     worker.app.timer(settings.checkpoint_seconds)(worker.checkpoint_all)
+    worker.app.timer(settings.reload_seconds)(worker.reload)
     worker.app.timer(1.0)(worker.beat)
     return worker
 
@@ -222,6 +251,7 @@ def run(settings: Settings) -> None:
     worker = build(settings)
     server = start_http(worker.metrics, worker.health, settings.http_host, settings.http_port)
     log.info("metrics at http://%s:%d/metrics", settings.http_host, server.port)
+    signal.signal(signal.SIGHUP, lambda *_: worker.config.ask())
     gc.collect()
     gc.freeze()  # what is here now stays; and runs of records, which hold no cycles, need no look every 700 objects
     gc.set_threshold(20_000, 20, 50)

@@ -40,6 +40,14 @@ class Campaigns:
         self.past, self.present = widened(self.past, markets), widened(self.present, markets)
         self._cache.clear()
 
+    def inherit(self, other: "Campaigns") -> None:
+        """What was learned of campaigns of the same names."""
+        self.widen(other.past.shape[2])
+        for mine, name in enumerate(self.names):
+            if name in other.names:
+                theirs = other.names.index(name)
+                self.past[:, mine], self.present[:, mine] = other.past[:, theirs], other.present[:, theirs]
+
     def lift(self, at: int) -> Floats:
         """(n_markets,): what campaigns make of a usual volume at this time."""
         lift = np.ones(self.past.shape[2])

@@ -272,6 +272,11 @@ def joined(batches: Sequence[Batch]) -> Batch:
     )
 
 
+def rerouted(batch: Batch, routes: Routes) -> Batch:
+    """The same events, by other routes."""
+    return batch._replace(route=np.array([routes.of(event) for event in batch.events], dtype=np.int64))
+
+
 class DeadLetter(NamedTuple):
     record: Record
     error: RecordError

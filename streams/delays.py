@@ -18,8 +18,8 @@ from streams.windows import Ring
 OUTCOME_DAYS = 45  # orders older than this cause no more outcomes
 CACHE_MAX = 4_096
 CHUNK = 4_096  # entities at a time: bounds the memory
-RIPE = 0.25  # nothing is learned before so much of the orders behind a window is known
-TELLS = 0.5  # nor is anything said before so much is known
+RIPE = 0.15  # nothing is learned before so much of the orders behind a window is known
+TELLS = 0.25  # nor is anything said before so much is known
 PLACED = 0.1  # both where outcomes say when their orders were placed, so that those of earlier orders are left out
 KNOWN_MIN = 0.01
 PRIOR_OUTCOMES = 50.0  # outcomes that the configured curve is worth

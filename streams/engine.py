@@ -18,7 +18,7 @@ from config.effective import Policy
 from config.schema import Catalogue, millis
 from detectors.base import Bools, Floats, Ints
 from streams.alerts import AlertWriter
-from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined
+from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined, rerouted
 from streams.entities import UNBORN, Population
 from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
@@ -26,10 +26,11 @@ from streams.links import Links, Undone
 from streams.money import amount_of
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Probe
-from streams.policy import Decision, Episode, Reading, alert_id, continued, opened, thresholds, window_thresholds
+from streams.policy import Decision, Episode, Reading, alert_id, continued, ended, opened, thresholds, window_thresholds
 from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
 from streams.records import Alert, Event
 from streams.rulebook import Rulebook
+from streams.succession import take_over, take_over_links
 from streams.windows import NEVER, Watermark
 
 ENGINE_VERSION = "3"  # of the arithmetic: a change of any number in an alert changes it
@@ -80,6 +81,7 @@ class Engine:
         self.writer = AlertWriter(catalogue, self.plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
         self.started = NEVER  # ms, the first watermark
+        self.begun: dict[int, int] = {}  # signal -> ms, of those that a later catalogue brought
         self.next_offset = 0  # of the source, after the last record that was applied
         self.trusted_offset = -1  # of the newest event whose time was believed at once
         self.near: list[tuple[Batch, int]] = []  # events beyond the open panes: (batch of one, time)
@@ -123,6 +125,54 @@ class Engine:
         while NEVER != self.clock.closed < last:
             self._close_pane()
         return self._output()
+
+    def reconfigure(self, catalogue: Catalogue) -> Output:
+        """From here on this catalogue decides; what stays and what learns anew: succession.py.
+
+        Errors: ValueError where its panes have another length.
+        """
+        if catalogue.engine.pane != self.catalogue.engine.pane:
+            raise ValueError(f"engine.yaml: $.pane was {self.catalogue.engine.pane}, is {catalogue.engine.pane}")
+        plan, old = Plan(catalogue, self.people), self.plan
+        kept = take_over(old, plan, self.clock.closed, HOUR)
+        whole = [name for name in plan.names if any(signal == name for signal, _ in kept)]
+        self._end_episodes({name for name in old.names if name not in whole}, kept)
+        ids = {old.names.index(name): plan.names.index(name) for name in whole}
+        self.episodes = {(ids[signal], slot): episode for (signal, slot), episode in self.episodes.items()}
+        self.rested = {(ids[s], slot): value for (s, slot), value in self.rested.items() if s in ids}
+        self.overturned = {(ids[s], slot) for s, slot in self.overturned if s in ids}
+        begun = {ids[signal]: at for signal, at in self.begun.items() if signal in ids}
+        self.begun = begun | {i: self.clock.closed for i, name in enumerate(plan.names) if name not in whole}
+        self._adopt(catalogue, plan)
+        return self._output()
+
+    def _end_episodes(self, gone: set[str], kept: set[tuple[str, int]]) -> None:
+        """Open episodes whose test has no successor are over."""
+        end = self.clock.closed
+        for key, episode in sorted(self.episodes.items(), key=lambda item: self._by_name(item[0])):
+            signal, slot = key
+            if self.plan.names[signal] in gone or (self.plan.names[signal], episode.test) not in kept:
+                decision = ended(episode)
+                del self.episodes[key]
+                self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
+
+    def _adopt(self, catalogue: Catalogue, plan: Plan) -> None:
+        """Put the parts of another catalogue in place; events that wait or can be quoted take their new routes."""
+        settings, links = catalogue.engine, self.links
+        self.catalogue, self.plan, self.limits = catalogue, plan, settings.limits
+        self.rules = Rulebook(catalogue, plan.names)
+        plan.loosen(self.rules.loosest)
+        self.links = Links(plan.routes, self.entities, self.limits.links)
+        take_over_links(links, self.links)
+        self.reader.routes = plan.routes
+        self.clock.lateness_ms, self.clock.quorum = millis(settings.lateness), settings.quorum
+        self.clock.ahead_ms = millis(settings.ahead)
+        self.evidence.limit = self.limits.evidence
+        self.evidence.reroute(plan.routes)
+        self.near = [(rerouted(batch, plan.routes), time) for batch, time in self.near]
+        self.far = [(rerouted(batch, plan.routes), time, since) for batch, time, since in self.far]
+        self.writer = AlertWriter(catalogue, plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
+        self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
 
     def prefill(self, records: Sequence[Record]) -> None:
         """Records from before a checkpoint: only to be quoted by alerts."""
@@ -380,7 +430,8 @@ class Engine:
             alarms &= reads[-1].alarms
             if not open_slots and not alarms.any():
                 return  # nobody alarms by this test, whatever the others say
-        if any(isinstance(w, RateWatch) for w in watches) and end < self.started + millis(signal.warmup):
+        begun = max(self.started, self.begun.get(probe.signal, NEVER))
+        if any(isinstance(w, RateWatch) for w in watches) and end < begun + millis(signal.warmup):
             return
         for i in np.flatnonzero(alarms | is_open).tolist():
             reading = self._reading(probe, reads, i, int(slots[i]), end)
@@ -439,11 +490,7 @@ class Engine:
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         """Episodes move, in an order that no row number can show in."""
-
-        def by_name(key: tuple[int, int]) -> tuple[int, tuple[str, str]]:
-            return key[0], self.entities.names[key[1]] or ("", "")
-
-        for key in sorted(readings, key=by_name):
+        for key in sorted(readings, key=self._by_name):
             signal, slot = key
             policy = self.rules.of(signal, *self.writer.whose(slot), end)
             episode = self.episodes.get(key)
@@ -460,6 +507,9 @@ class Engine:
                 self.rested[key] = (end, decision.episode.severity)
             self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
         self.overturned &= {key for key in self.overturned if key in self.episodes and key not in readings}
+
+    def _by_name(self, key: tuple[int, int]) -> tuple[int, tuple[str, str]]:
+        return key[0], self.entities.names[key[1]] or ("", "")
 
     def _publish(self, alert: Alert, episode: Episode) -> None:
         if episode.aside:

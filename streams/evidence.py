@@ -5,7 +5,7 @@ from collections import Counter, deque
 import numpy as np
 from msgspec import UNSET
 
-from streams.columns import Batch, Routes, hash64, joined
+from streams.columns import Batch, Routes, hash64, joined, rerouted
 from streams.records import Contributor, Evidence, EvidenceEvent, SourceRange
 
 HOUR = 3_600_000
@@ -39,6 +39,10 @@ class EvidenceBuffer:
             self.recent.append(joined((self.recent.pop(), last)))
         while self.recent[0].offset[-1] < batch.offset[-1] + 1 - self.limit:
             self.recent.popleft()
+
+    def reroute(self, routes: Routes) -> None:
+        """Other measures count the same events."""
+        self.recent = deque(rerouted(batch, routes) for batch in self.recent)
 
     def cover(self, batch: Batch) -> None:
         """Note from which offsets the hours of event time came."""

@@ -113,6 +113,7 @@ class Links:
     def __init__(self, routes: Routes, entities: Entities, limit: int) -> None:
         self.routes, self.entities, self.limit = routes, entities, limit
         self.tables: list[Table] = []
+        self.identities: list[tuple[str, Matcher]] = []  # of the tables: what each is for
         self.deadlines: dict[int, Deadlines] = {}  # by matcher
         self.ops: dict[int, list[Op]] = {}  # by the matcher whose events they look at
         self.packed = np.zeros((4, 0), dtype=np.int64)  # (4, n) for a checkpoint: table, key, time, slot
@@ -143,6 +144,7 @@ class Links:
 
     def _op(self, at: int, order: int, what: str, matcher: int, by: str, keep: str, apart_ms: int = 0) -> None:
         self.tables.append(Table(millis(keep)))
+        self.identities.append((what, self.routes.matchers[matcher]))
         self.ops.setdefault(at, []).append(Op(order, what, matcher, len(self.tables) - 1, by, apart_ms))
 
     def _of_type(self, kind: str) -> int:

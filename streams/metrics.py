@@ -184,6 +184,12 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("info", "config_info", "version",
             "The hash of the configuration in force; alerts carry it.",
             "Different between workers for long: a roll-out is stuck."),
+        Definition("gauge", "config_refused", "",
+            "1 while the newest configuration in the folder is refused and the last good one stays in force.",
+            "The log says each error with file, line and path; `ripcurrent check` says the same."),
+        Definition("counter", "config_reloads_total", "result",
+            "Times that a changed configuration was read: taken, or refused.",
+            "Refused: as for config_refused."),
         Definition("info", "engine_info", "version",
             "The version of the engine's arithmetic; alerts carry it.",
             "Different between workers: alerts differ by where a creator falls. Finish the roll-out."),
@@ -240,6 +246,7 @@ class Metrics:
         self._seen: weakref.WeakKeyDictionary[Engine, dict[tuple[str, str], int]] = weakref.WeakKeyDictionary()
         self._markets: set[str] = set()  # those with a label of their own
         self._assigned: frozenset[int] = frozenset()
+        self._refused = False  # the newest configuration
         self._build = version("ripcurrent"), platform.python_version()
         for one in (definition for section in DEFINITIONS.values() for definition in section):
             name, labels = PREFIX + one.name, one.labels.split()
@@ -265,6 +272,7 @@ class Metrics:
             ("shadow_alerts_total", catalogue.signals),
             ("limit_hits_total", [*msgspec.structs.asdict(Limits()), "market_labels"]),
             ("checkpoint_restores_total", ORIGINS),
+            ("config_reloads_total", ("taken", "refused")),
         ):
             for value in values:
                 self._counters[name].labels(value)
@@ -285,6 +293,12 @@ class Metrics:
     def tick(self) -> None:
         """A tick was obeyed."""
         self._counters["ticks_total"].inc()
+
+    def reloaded(self, catalogue: Catalogue, *, refused: bool) -> None:
+        """The configuration's folder changed; this catalogue is in force now."""
+        self._refused = refused
+        self._counters["config_reloads_total"].labels("refused" if refused else "taken").inc()
+        self.configured(catalogue)
 
     def dead_letter(self, reason: str) -> None:
         """A record is in the dead-letter topic."""
@@ -421,6 +435,7 @@ class Metrics:
             "restored_partitions": {(): len(views.keys() & self._assigned)},
             "limits": {(limit,): value for limit, value in _limits(catalogue).items()},
             "config_info": {(catalogue.version,): 1},
+            "config_refused": {(): int(self._refused)},
             "engine_info": {(ENGINE_VERSION,): 1},
             "build_info": {self._build: 1},
             "signal_info": {(name, signal.lifecycle): 1 for name, signal in catalogue.signals.items()},

@@ -87,13 +87,13 @@ class Plan:
             return SequenceWatch(test, windows[0][0], steps, self.people.capacity)
         matcher = self.measure(signal, test.measure, isinstance(test, Outcome))
         counts = Counts({hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}, self._units(matcher))
-        of_counts = Counts({}, counts.units)
+        of_counts, of = Counts({}, counts.units), None
         if not isinstance(test, Volume):
             of = self.measure(signal, test.of)
             of_counts = Counts(self._of_rings(test, of, windows), self._units(of))
         first = self.matchers[matcher].clauses[0][0]  # the type whose delay stands for the measure's
         delays = {code: by_event[first] for code, by_event in self.delays.items() if first in by_event}
-        return RateWatch(test, matcher, windows, counts, of_counts, delays, self.people, self.catalogue)
+        return RateWatch(test, matcher, windows, counts, of_counts, delays, self.people, self.catalogue, of)
 
     def _of_rings(
         self, test: Outcome | Share | Ratio, of: int, windows: list[tuple[int, int]]

@@ -111,6 +111,12 @@ def continued(
     return episode, None
 
 
+def ended(episode: Episode) -> Decision:
+    """The configuration that watched over the episode is gone."""
+    reading = Reading(0, False, 0.0, episode.observed, episode.test, episode.window)
+    return _revised(episode, "resolved", "config", reading)[1]
+
+
 def _revised(
     episode: Episode, status: Status, why: StatusReason, reading: Reading, severity: int | None = None
 ) -> tuple[Episode, Decision]:

@@ -87,9 +87,10 @@ class RateWatch:
         delays: dict[str, Delay],
         people: Population,
         catalogue: Catalogue,
+        of_matcher: int | None = None,
     ) -> None:
         self.test = test
-        self.matcher = matcher
+        self.matcher, self.of_matcher = matcher, of_matcher
         self.kind = KINDS[type(test)]
         self.beside = self.kind in ("share", "ratio")  # judged beside another count of the same window
         self.newcomers = millis(test.newcomers) if isinstance(test, Volume) and test.newcomers else None  # ms

@@ -200,7 +200,12 @@ def _over_overturned(a: Args) -> str:
     return f"{a['title']} is withdrawn: events that it rested on were overturned, and what is left calls for no alert."
 
 
+def _over_config(a: Args) -> str:
+    return f"{a['title']} is no longer watched as before: its configuration changed."
+
+
 _SENTENCES = {
+    "over_config": _over_config,
     "over_overturned": _over_overturned,
     "volume_low": _volume_low,
     "newcomer_high": _newcomer,

@@ -21,6 +21,7 @@ from streams.columns import DeadLetter, Record
 from streams.engine import Engine, Output
 from streams.recording import TOPIC, bytes_of, whole_file
 from streams.records import Alert, encode_alert
+from streams.shard import obey
 from streams.ticks import Tick
 from streams.windows import NEVER
 
@@ -71,9 +72,8 @@ def replay(
             shard = shards[partition] = _Shard(Engine(catalogue, topic, partition))
         if isinstance(entry, Tick):
             shard.flush()
-            if entry.up_to is not None:
-                shard.take(shard.engine.tick(entry.up_to))
-                ticks += 1
+            shard.take(obey(shard.engine, entry))
+            ticks += entry.up_to is not None or entry.catalogue is not None
             continue
         shard.run.append(entry)
         records += 1

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
+from config.catalogue import unpack
 from streams.columns import Record
 from streams.engine import Engine, Output
 from streams.ticks import Tick
@@ -61,7 +62,15 @@ class Shard:
     def tick(self, offset: int, tick: Tick) -> Output:
         """Obey a tick that is recorded at this offset of the ticks topic."""
         self.ticks_applied = offset
-        return self.engine.tick(tick.up_to if tick.up_to is not None else NEVER)
+        return obey(self.engine, tick)
+
+
+def obey(engine: Engine, tick: Tick) -> Output:
+    """Move event time, or take another configuration: only in the place of the one that the tick names, so that a
+    replay of a recording under a configuration of its own keeps it."""
+    if tick.catalogue is not None and tick.replaces == engine.catalogue.version:
+        return engine.reconfigure(unpack(tick.catalogue.encode()))
+    return engine.tick(tick.up_to if tick.up_to is not None else NEVER)
 
 
 def _behind(records: Sequence[Record], offset: int) -> int:

@@ -99,12 +99,13 @@ def counterfeit_wave(world: World, slot: Slot, rng: np.random.Generator) -> Plan
 
 
 def chargeback_surge(world: World, slot: Slot, rng: np.random.Generator) -> Planted | None:
-    """20 orders a day or more: 3 to 8 days of `strength` times the usual chargebacks on orders of the last weeks.
+    """20 orders a day or more: 3 to 8 days of `strength` times the usual chargebacks on the stream's orders so far.
 
     Marked: the chargebacks.
     """
     daily = per_day(world, world.act.usual, slot)
-    recent = between(world, slot.unit, slot.start_ms - 21 * DAY, slot.start_ms - 3 * DAY)
+    first = max(slot.start_ms - 21 * DAY, world.spec.start_ms)  # those of earlier orders can't be judged
+    recent = between(world, slot.unit, first, slot.start_ms - 3 * DAY)
     recent = recent[~world.fate.disputed[recent]]
     if daily < 20.0 or len(recent) == 0:
         return None

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from config.packed import pack
 from streams.columns import Batch, Entities, Reader, Record
 from streams.engine import ENGINE_VERSION, Engine
 from streams.entities import Population
@@ -20,6 +21,7 @@ from streams.policy import Episode
 from streams.windows import Ring
 
 SHARED = (Ring, Entities, Population)
+CATALOGUE = "catalogue"  # the array whose bytes are the packed configuration that the state was made under
 Waiting = tuple[int, bytes | None, bytes | None, int, int, int]  # a record, its event time, waiting since
 
 
@@ -45,6 +47,7 @@ class Memo(msgspec.Struct, frozen=True):
     live: int
     hours: list[tuple[int, int, int]]
     evidence_end: int
+    begun: list[tuple[int, int]]
     overturned: list[tuple[int, int]]
     repeats: list[list[tuple[int, list[tuple[int, str, int]]]]]
     repeats_touched: list[list[tuple[int, int]]]
@@ -61,7 +64,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 def take(engine: Engine) -> Snapshot:
     """The engine's state now."""
     engine.links.pack()
-    return Snapshot(_memo(engine), {path: value.copy() for path, _, _, value in _leaves(engine)})
+    arrays = {path: value.copy() for path, _, _, value in _leaves(engine)}
+    arrays[CATALOGUE] = np.frombuffer(pack(engine.catalogue), dtype=np.uint8)
+    return Snapshot(_memo(engine), arrays)
 
 
 def restore(engine: Engine, snapshot: Snapshot) -> None:
@@ -75,8 +80,8 @@ def restore(engine: Engine, snapshot: Snapshot) -> None:
             raise CheckpointError(f"the checkpoint has {what} {theirs}, this worker {mine}")
     _load_memo(engine, memo)
     wanted = {path: (owner, name) for path, owner, name, _ in _leaves(engine)}
-    if wanted.keys() != snapshot.arrays.keys():
-        odd = sorted(wanted.keys() ^ snapshot.arrays.keys())[:3]
+    if wanted.keys() | {CATALOGUE} != snapshot.arrays.keys():
+        odd = sorted((wanted.keys() | {CATALOGUE}) ^ snapshot.arrays.keys())[:3]
         raise CheckpointError(f"the checkpoint's arrays are not this engine's: {', '.join(odd)} …")
     for path, (owner, name) in wanted.items():
         _put(owner, name, snapshot.arrays[path].copy())
@@ -150,6 +155,7 @@ def _memo(engine: Engine) -> Memo:
         live=people.live,
         evidence_end=engine.evidence.end,
         hours=[(hour, *offsets) for hour, offsets in engine.evidence.hours.items()],
+        begun=sorted(engine.begun.items()),
         overturned=sorted(engine.overturned),
         repeats=[[(slot, list(times)) for slot, times in w.times.items()] for w in repeats],
         repeats_touched=[list(w.touched.items()) for w in repeats],
@@ -167,6 +173,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     engine.clock.closed, engine.clock.votes = memo.closed, dict(memo.votes)
     engine.started, engine.next_offset, engine.trusted_offset = memo.started, memo.next_offset, memo.trusted_offset
     engine.episodes = {(signal, slot): episode for signal, slot, episode in memo.episodes}
+    engine.begun = dict(memo.begun)
     engine.overturned = set(memo.overturned)
     engine.rested = {(signal, slot): (at, severity) for signal, slot, at, severity in memo.rested}
     entities.names = [tuple(name) if name else None for name in memo.names]  # type: ignore[misc]

@@ -10,12 +10,16 @@ import msgspec
 
 
 class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Behind the record at `after_offset`, event time is at least `up_to`; without `up_to`, an epoch begins."""
+    """Behind the record at `after_offset`, event time is at least `up_to`, or another configuration decides; with
+    neither, an epoch begins.
+    """
 
     partition: int
     epoch: int
     after_offset: int = -1
     up_to: int | None = None  # ms
+    replaces: str | None = None  # the configuration version that `catalogue` takes the place of, and of no other
+    catalogue: str | None = None  # packed
 
 
 encode_tick = msgspec.json.Encoder().encode
@@ -33,5 +37,5 @@ def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:
     for offset, tick in log:
         if tick.epoch >= epoch:
             epoch = tick.epoch
-            if tick.up_to is not None:
+            if tick.up_to is not None or tick.catalogue is not None:
                 yield offset, tick

@@ -6,6 +6,8 @@ from typing import Any
 import aiokafka
 from mode import get_logger
 
+from config.packed import pack
+from config.schema import Catalogue
 from streams import checkpoint
 from streams.checkpoint import Manifest
 from streams.sink import Sink
@@ -75,6 +77,11 @@ class Vault:
     async def write_tick(self, after_offset: int, up_to: int) -> tuple[int, Tick]:
         """Record a tick; when this returns it is acknowledged and may be obeyed."""
         tick = Tick(self.partition, self.epoch, after_offset, up_to)
+        return await self._write_tick(tick), tick
+
+    async def write_change(self, after_offset: int, replaces: str, catalogue: Catalogue) -> tuple[int, Tick]:
+        """Record that another configuration decides from here on; as for a tick."""
+        tick = Tick(self.partition, self.epoch, after_offset, None, replaces, pack(catalogue).decode())
         return await self._write_tick(tick), tick
 
     async def _write_tick(self, tick: Tick) -> int:

@@ -25,6 +25,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "RIPCURRENT_HTTP_PORT": "0",
         "RIPCURRENT_CHECKPOINT_SECONDS": "2.5",
         "RIPCURRENT_TICK_SECONDS": "7",
+        "RIPCURRENT_RELOAD_SECONDS": "3",
         "RIPCURRENT_LOG_LEVEL": "debug",
     }
     settings = read_settings(environ)

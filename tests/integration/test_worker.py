@@ -24,7 +24,9 @@ tests:
   - {kind: repeat, measure: violations, by: kind, windows: [20s by 5s], minimum: 4, severity: {warning: 4}}
 resolve_after: 10s
 cooldown: 5s
+false_positives: [None that a test knows.]
 thresholds_from: "A test's own."
+labels: {runbook: none}
 """
 
 

@@ -1,0 +1,71 @@
+"""Hot reload: notices that the configuration's folder changed, and reads it; a bad one is refused, the last good stays.
+
+A ConfigMap is mounted as links that all flip at once; an editor writes one file after the other. So a change counts
+when the folder has looked the same twice in a row.
+"""
+
+import asyncio
+from pathlib import Path
+
+from mode import get_logger
+
+from config.catalogue import CatalogueError, load
+from config.schema import Catalogue
+
+log = get_logger(__name__)
+
+PROBLEMS_MAX = 20  # told in the log of one refusal
+
+Look = tuple[tuple[str, int, int, int], ...]  # name, inode, size, modified in ns
+
+
+def look(folder: Path) -> Look:
+    """What a folder's YAML files look like from outside; links are followed."""
+    found = []
+    for path in sorted(folder.rglob("*.yaml")):
+        try:
+            stat = path.stat()
+        except OSError:  # gone in between: the next look will tell
+            continue
+        found.append((str(path.relative_to(folder)), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
+class Folder:
+    """The configuration's folder, and what of it was read last."""
+
+    def __init__(self, folder: Path, catalogue: Catalogue) -> None:
+        self.folder = folder
+        self.catalogue = catalogue  # the last good one
+        self.problems: list[str] = []  # of a newer one that was refused
+        self._read = self._before = look(folder)
+        self._asked = False
+
+    def ask(self) -> None:
+        """Read it at the next look, even if nothing seems to have changed (SIGHUP)."""
+        self._asked = True
+
+    async def changed(self) -> bool:
+        """Whether a new configuration was read, good or bad, since the last call."""
+        now = await asyncio.to_thread(look, self.folder)
+        settled, self._before = now == self._before, now
+        if not self._asked and (now == self._read or not settled):
+            return False
+        self._read, self._asked = now, False
+        try:
+            read = await asyncio.to_thread(load, self.folder)
+            if read.engine.pane != self.catalogue.engine.pane:
+                raise CatalogueError([f"engine.yaml: $.pane is {read.engine.pane}, was {self.catalogue.engine.pane}; "
+                                      "expected the same while running: start anew under another group and topic "
+                                      "prefix"])  # fmt: skip
+        except CatalogueError as error:
+            self.problems = error.problems
+            log.error("the changed configuration is refused, %s stays", self.catalogue.version)
+            for problem in error.problems[:PROBLEMS_MAX]:
+                log.error("%s", problem)
+            return True
+        self.problems = []
+        if read.version != self.catalogue.version:
+            log.info("configuration %s takes the place of %s", read.version, self.catalogue.version)
+            self.catalogue = read
+        return True
