@@ -213,7 +213,10 @@ def _links(signal: Signal, measure: Measure) -> Iterator[str]:
     if measure.once is not None:
         yield f"each {_other(measure.once.by)} counts once in {_long(measure.once.within)}"
     if measure.again is not None:
-        yield f"only of {_a(_other(measure.again.by))} that had one in the {_long(measure.again.within)} before"
+        apart = measure.again.apart
+        at_once = f", at least {_long(apart)} apart: what is done at once is one" if apart is not None else ""
+        within = f"in the {_long(measure.again.within)} before"
+        yield f"only of {_a(_other(measure.again.by))} that had one {within}{at_once}"
     if measure.follows is not None:
         target = _many(signal, measure.follows.measure)
         yield f"only what refers to one of the {target} of the {_long(measure.follows.within)} before"

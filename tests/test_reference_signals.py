@@ -59,6 +59,7 @@ def test_what_is_committed_can_be_read() -> None:
         ({"live": True}, "only during live sessions"),
         ({"once": Link(by="ref_id", within="60d")}, "each order or object (`ref_id`) counts once in 60 days"),
         ({"again": Link(by="device_id", within="3d")}, "only of a `device_id` that had one in the 3 days before"),
+        ({"again": Link(by="actor_id", within="24h", apart="15m")}, "before, at least 15 minutes apart"),
         ({"after": "14d"}, "counted 14 days after it happened"),
         ({"after": "1h", "unless": ["sample.posted"]}, "not if `sample.posted` with the same `ref_id` came meanwhile"),
         ({"undone_by": "violation.overturned"}, "taken back by `violation.overturned`"),
