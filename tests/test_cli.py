@@ -212,15 +212,15 @@ def test_check_prints_the_catalogue(ripcurrent) -> None:
 def test_check_prints_a_line_for_each_problem_and_exits_2(ripcurrent, tmp_path: Path) -> None:
     folder = tmp_path / "config"
     shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    signal_file = folder / "signals" / "violation_burst.yaml"
-    signal_file.write_text(signal_file.read_text().replace("hysteresis", "hysteresys"))
+    signal_file = folder / "signals" / "refund_rate.yaml"
+    signal_file.write_text(signal_file.read_text().replace("question", "qestion"))
     (folder / "signals" / "order_spike.yaml").write_text("- 1\n- : :\n")
     (folder / "markets" / "default.yaml").unlink()
     done = ripcurrent("check", "--config", folder)
     assert done.code == 2
     lines = done.err.splitlines()
     assert all(line.startswith("ripcurrent: error: ") for line in lines)
-    assert any("violation_burst.yaml" in line and "hysteresys" in line for line in lines)
+    assert any("refund_rate.yaml" in line and "qestion" in line for line in lines)
     assert any("order_spike.yaml" in line for line in lines)
     assert any("default.yaml" in line for line in lines)
 

@@ -61,7 +61,7 @@ def test_a_lift_is_believed_by_as_much_as_the_peers_have_events() -> None:
 
 def spread_of(always: float, uneven: float, lifts: list[float], *, turns: int = 120, n: int = 60) -> Spread:
     """Learned from windows that vary by so much."""
-    rng, spread, market = np.random.default_rng(3), Spread(1), np.zeros(n, dtype=np.int64)
+    rng, spread, market = np.random.default_rng(3), Spread(1, "volume"), np.zeros(n, dtype=np.int64)
     spread.widen(1)
     for turn in range(turns):
         lift = np.full(n, lifts[turn % len(lifts)])
@@ -83,11 +83,11 @@ def test_what_varies_always_and_what_a_lift_adds_are_told_apart(always: float, u
 def test_before_anything_is_learned_the_prior_stands_also_for_a_new_market() -> None:
     spread, both = spread_of(0.9, 0.5, [1.0, 3.0], turns=1, n=1), np.array([0, 1])
     spread.widen(2)
-    np.testing.assert_allclose(spread.always(0, both), Spread.PRIOR[0], rtol=0.35)
-    fresh = Spread(1)
+    np.testing.assert_allclose(spread.always(0, both), Spread.ALWAYS["volume"][0], rtol=0.35)
+    fresh = Spread(1, "volume")
     fresh.widen(2)
-    assert fresh.always(0, both) == pytest.approx(Spread.PRIOR[0])
-    assert fresh.uneven(0, both, np.full(2, np.e)) == pytest.approx(Spread.PRIOR[1])
+    assert fresh.always(0, both) == pytest.approx(Spread.ALWAYS["volume"][0])
+    assert fresh.uneven(0, both, np.full(2, np.e)) == pytest.approx(Spread.UNEVEN)
 
 
 @examples
@@ -95,7 +95,7 @@ def test_before_anything_is_learned_the_prior_stands_also_for_a_new_market() -> 
     st.tuples(st.floats(0, 1e6), st.floats(1e-9, 1e5), st.floats(0, 2), st.floats(0.1, 30.0)), min_size=1, max_size=40,
 ))  # fmt: skip
 def test_variances_are_never_negative_whatever_the_counts(windows: list[tuple[float, float, float, float]]) -> None:
-    spread = Spread(1)
+    spread = Spread(1, "volume")
     spread.widen(1)
     market = np.zeros(len(windows), dtype=np.int64)
     value, mean, doubt, lift = (np.array([w[i] for w in windows]) for i in range(4))

@@ -31,10 +31,7 @@ BAD = (
     b"\xff\xfe",
     b'{"event_id":"x","type":"order.paid","creator_id":"bad","occurred_at":-5,"market":"TH"}',
 )
-MARKET = Simulation(
-    seed=17, creators=200, days=21, planted=14, lookalikes=0,
-    kinds=("account_takeover", "complaint_surge", "fake_engagement", "order_spike", "refund_surge", "violation_burst"),
-)  # fmt: skip
+MARKET = Simulation(seed=17, creators=200, days=21, planted=6)
 
 
 @pytest.fixture(scope="module")
