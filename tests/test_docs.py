@@ -148,6 +148,13 @@ def test_the_readme_fits_on_two_screens() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= README_LINES_MAX
 
 
+def test_the_readme_counts_the_signals_and_markets_that_are_shipped() -> None:
+    text, catalogue = README.read_text(encoding="utf-8"), load()
+    assert f"[signals](docs/signals.md): all {len(catalogue.signals)} |" in text
+    assert len(catalogue.signals) == 22, "README says twenty-two in words"
+    assert len(catalogue.markets.keys() - {"default"}) == 8, "README says eight in words"
+
+
 def test_the_readme_names_every_command_and_every_target_is_documented() -> None:
     text = README.read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"ripcurrent {name}" not in text] == []
