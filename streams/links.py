@@ -117,7 +117,7 @@ class Links:
         self.deadlines: dict[int, Deadlines] = {}  # by matcher
         self.ops: dict[int, list[Op]] = {}  # by the matcher whose events they look at
         self.packed = np.zeros((4, 0), dtype=np.int64)  # (4, n) for a checkpoint: table, key, time, slot
-        self._by_route: dict[int, list[Op]] = {}
+        self._by_route: list[list[Op]] = []
         for index, matcher in enumerate(routes.matchers):
             self._prepare(index, matcher)
 
@@ -156,23 +156,22 @@ class Links:
         """By matcher, which of these events count by their links; and which earlier ones were taken back."""
         counts: dict[int, Bools] = {}
         undone: list[Undone] = []
-        ops = [self._ops(code) for code in route.tolist()]
-        busy = [i for i, some in enumerate(ops) if some]
+        busy = np.flatnonzero(self._looked_at()[route]).tolist()
         if not busy:
             return counts, undone
         who = ((self.entities.hashes[slot] * GOLDEN + self.entities.market_of[slot]) & MASK).tolist()
         for i in busy:
             event = batch.events[int(rows[i])]
-            for op in ops[i]:
+            for op in self._by_route[int(route[i])]:
                 if not self._counts(op, event, who[i], int(slot[i]), undone):
                     counts.setdefault(op.matcher, np.ones(len(rows), dtype=np.bool_))[i] = False
         return counts, undone
 
-    def _ops(self, route: int) -> list[Op]:
-        """What to do at an event of this route."""
-        if route not in self._by_route:
-            self._by_route[route] = sorted(op for m in self.routes.members[route] for op in self.ops.get(m, ()))
-        return self._by_route[route]
+    def _looked_at(self) -> Bools:
+        """For each route, whether there is anything to do at its events."""  # (n_routes,)
+        for members in self.routes.members[len(self._by_route) :]:
+            self._by_route.append(sorted(op for m in members for op in self.ops.get(m, ())))
+        return np.array([bool(ops) for ops in self._by_route])
 
     def _counts(self, op: Op, event: Event, who: int, slot: int, undone: list[Undone]) -> bool:
         """Do what an op says; False if its matcher doesn't count the event now."""
