@@ -34,7 +34,7 @@ labels: {runbook: none}
 
 @pytest.fixture(scope="module")
 def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """Two weeks through one worker whose configuration changes in the midst of them, is broken, mended, and restarted."""
+    """Two weeks through one worker whose configuration is changed, broken and mended, and who is then restarted."""
     tmp = tmp_path_factory.mktemp("reload")
     topics, before, folder = Topics.with_prefix("reload-"), tmp / "before", tmp / "config"
     for copy in (before, folder):
@@ -70,11 +70,12 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ob
         wait_until("the change is taken", lambda: reloads(running[0], "taken") == 1, 60, running)
         load_on.join()
         (signals / "parcel_flood.yaml").write_text(NEW.replace("24h by 1h", "24h by 7h"))
-        wait_until("the broken one is refused", lambda: running[0].metric("ripcurrent_config_refused") == 1, 60, running)
+        refused = lambda: running[0].metric("ripcurrent_config_refused")  # noqa: E731
+        wait_until("the broken one is refused", lambda: refused() == 1, 60, running)
         _send(kafka, topics.source, parts[2], "lz4")
         wait_until("it goes on under the last good one", lambda: applied() > cuts[2], 120, running)
         (signals / "parcel_flood.yaml").write_text(NEW)
-        wait_until("it is mended", lambda: running[0].metric("ripcurrent_config_refused") == 0, 60, running)
+        wait_until("it is mended", lambda: refused() == 0, 60, running)
         running.pop(0).kill()
         spike.write_text(spike.read_text().replace("effect: 2", "effect: 2.5"))  # while nobody looks
         running.append(WorkerProcess(tmp / "worker-2.log", **environ))
