@@ -170,7 +170,7 @@ class AlertWriter:
     ) -> Facts:
         slots, market = np.array([slot]), str(args["market"])
         judged = watch.observe(end, window, slots)
-        memory, x = watch.memory(slots), judged.x
+        memory, x = watch.lifted(judged), judged.x
         result = watch.score(window, judged)
         count, mean, score = float(x.value[0]), float(result.expected[0]), float(result.score[0])
         low, high = (float(v[0]) for v in watch.test.detector.usual_range(memory, x, COVERAGE))

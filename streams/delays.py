@@ -12,7 +12,7 @@ from scipy import special
 from config.schema import Delay, millis
 from detectors.base import Bools, Floats, Ints
 from streams.entities import Population
-from streams.market import DAY, HOUR, SCALE, in_order, widened
+from streams.market import DAY, HOUR, SCALE, fixed, in_order, widened
 from streams.windows import Ring
 
 OUTCOME_DAYS = 45  # orders older than this cause no more outcomes
@@ -37,7 +37,7 @@ class Delays:
         self.people = people
         self.inflow = np.zeros((OUTCOME_DAYS, 0), dtype=np.int64)  # (days, n_markets) fixed: outcomes of a day's orders
         self.started = NEVER  # ms, the first pane: no order from before it is known
-        self.came = np.zeros((OUTCOME_DAYS, 0), dtype=np.int64)  # (days, n_markets) today's outcomes, by days since
+        self.came = np.zeros((OUTCOME_DAYS, 0), dtype=np.int64)  # (days, n_markets) fixed: today's, by days since
         self.said = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) outcomes without and with the time of their order
         self.vague = np.zeros(0, dtype=np.int64)  # (n_markets,) 1 where they mostly don't say it; judged once a day
         self.learned = np.zeros((2, OUTCOME_DAYS, 0))  # (2, days, n_markets) outcomes by age, and what was due; faded
@@ -60,13 +60,14 @@ class Delays:
 
     # -- outcomes, and the orders behind them ----------------------------------------------------------------------
 
-    def arrive(self, time: Ints, ref_at: Ints, slot: Ints) -> Bools:
-        """Outcomes came, of orders placed at `ref_at` (NEVER where not said); which of them count."""
+    def arrive(self, time: Ints, ref_at: Ints, slot: Ints, worth: Floats) -> Bools:
+        """Outcomes came, of orders placed at `ref_at` (NEVER where not said), each worth so many; which of them
+        count."""
         market, says = self.people.market_of[slot], ref_at != NEVER
         np.add.at(self.said, (says.astype(np.int64), market), 1)
         ours = says & (ref_at >= (self.started if self.started != NEVER else time // HOUR * HOUR))
         age = np.clip(time // DAY - ref_at // DAY, 0, OUTCOME_DAYS - 1)
-        np.add.at(self.came, (age[ours], market[ours]), 1)
+        np.add.at(self.came, (age[ours], market[ours]), fixed(worth[ours]))
         counts: Bools = ours | ~says | (self.vague[market] == 1)
         return counts
 
@@ -95,7 +96,7 @@ class Delays:
         rows = ((end - 1) // DAY - np.arange(OUTCOME_DAYS)) % OUTCOME_DAYS
         said = self.said[1] / np.maximum(self.said.sum(axis=0), 1)  # what doesn't say it can't be placed
         self.vague = (said < SAID).astype(np.int64) * (self.said.sum(axis=0) > 0)
-        self.learned = FADE * self.learned + np.stack([self.came.astype(np.float64), said * self.inflow[rows] / SCALE])
+        self.learned = FADE * self.learned + np.stack([self.came / SCALE, said * self.inflow[rows] / SCALE])
         self.came[:] = 0
         self._forget_cache()
 

@@ -385,7 +385,9 @@ class Engine:
                 mine = np.flatnonzero(self.plan.routes.table(watch.matcher)[route])
                 ref_at = np.array([_ref_at(batch.events[i]) for i in rows[mine].tolist()], dtype=np.int64)
                 known[watch.matcher] = np.ones(len(rows), dtype=np.bool_)
-                known[watch.matcher][mine] = watch.delays.arrive(time[mine], ref_at, slot[mine])
+                much = np.broadcast_to(np.asarray(self._amounts(watch.matcher, batch, rows[mine])), mine.shape)
+                worth = watch.units.of(much, slot[mine])
+                known[watch.matcher][mine] = watch.delays.arrive(time[mine], ref_at, slot[mine], worth)
         for matcher, those in known.items():
             self.counts["early_order", sorted(self.plan.matchers[matcher].types)[0]] += int((~those).sum())
         return known

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from config.effective import Policy
@@ -14,6 +15,9 @@ from streams.rates import DAY, HOUR, OUTCOME_DAYS, Counts, RateWatch
 from streams.windows import Ring
 
 Watch = RateWatch | RepeatWatch | SequenceWatch
+
+
+PEERS_ONLY = 1e6  # a strength of the prior beside which no past of its own counts
 
 
 class Probe(NamedTuple):
@@ -85,6 +89,9 @@ class Plan:
         if isinstance(test, Sequence):
             steps = [self._matcher(step_matcher(s)) for s in test.steps]
             return SequenceWatch(test, windows[0][0], steps, self.people.capacity)
+        if isinstance(test, Volume) and test.newcomers:  # what few days of its own said would explain a newcomer away
+            stubborn = msgspec.structs.replace(test.detector, prior_strength=PEERS_ONLY)
+            test = msgspec.structs.replace(test, detector=stubborn)
         matcher = self.measure(signal, test.measure, isinstance(test, Outcome))
         counts = Counts({hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}, self._units(matcher))
         of_counts, of = Counts({}, counts.units), None

@@ -285,7 +285,7 @@ class RateWatch:
 
     def score(self, window: int, judged: Judged) -> Score:
         """Scored by the detector, and by how rare such a score has been in this window."""
-        score = self._step(self.memory(judged.slot), judged.x)[1]
+        score = self._step(self.lifted(judged), judged.x)[1]
         return score._replace(score=self.calibration.calibrated(window, score.score, score.expected))
 
     def stands_out(self, judged: Judged) -> Bools:
@@ -310,6 +310,13 @@ class RateWatch:
     def memory(self, slot: Ints) -> Any:
         """The detector's memory of these entities."""
         return type(self.level)(*(a[slot] for a in self.level))
+
+    def lifted(self, judged: Judged) -> Any:
+        """The memory as it stands in a market that is lifted: a share's own hits were learned in usual times."""
+        memory = self.memory(judged.slot)
+        if self.kind != "share":
+            return memory
+        return memory._replace(hits=np.minimum(memory.hits * judged.lift, SHARE_MAX * memory.trials))
 
     def _step(self, state: Any, x: Observation) -> tuple[Any, Score]:
         return self.test.detector.step(state, x)
@@ -499,7 +506,7 @@ class RateWatch:
                 judged = self.observe(end, window, slot)
                 level = self.own[slot] / np.maximum(judged.peer_rate, 1e-12) / SCALE
                 doubt = 0.5 * (judged.doubt + self._level_doubt(slot, judged))  # both are at most so large
-                score = self._step(self.memory(slot), judged.x)[1]
+                score = self._step(self.lifted(judged), judged.x)[1]
                 self.calibration.learn(window, hop, score.score, score.expected)
                 self.spread.learn(window, hop, market, judged.x.value, judged.x.expected * level, doubt, judged.lift)
 

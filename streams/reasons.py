@@ -7,17 +7,17 @@ Args = Mapping[str, str | int | float]
 UNITS = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"))
 
 
-def duration_words(ms: int) -> str:
-    """A window's length as a person says it.
+def duration_words(ms: int, one: str = "") -> str:
+    """A window's length as a person says it; `one` stands before a single hour or day.
 
-    >>> duration_words(86_400_000), duration_words(3_600_000), duration_words(7 * 86_400_000)
-    ('24 hours', 'hour', '7 days')
+    >>> duration_words(86_400_000), duration_words(3_600_000), duration_words(3_600_000, "an ")
+    ('24 hours', 'hour', 'an hour')
     """
     if ms == 86_400_000:
         return "24 hours"
     size, name = next((size, name) for size, name in UNITS if ms % size == 0)
     count = ms // size
-    return name if count == 1 else f"{count} {name}s"
+    return f"{one}{name}" if count == 1 else f"{count} {name}s"
 
 
 def iso_duration(ms: int) -> str:
@@ -108,7 +108,7 @@ def _outcome(a: Args) -> str:
         said = f"{_much(a, 'count')} against {against} of {a['of_many']}"
     else:
         behind = counted(of, str(a["of_one"]), str(a["of_many"]))
-        said = f"{many[0].upper()}{many[1:]} on {number(count)} of {behind}"
+        said = f"{many[0].upper()}{many[1:]} on {number(count)} of the {behind} that {_was(of)} due for one"
     return f"{said} ({percent(count / of)}) {_window(a)}; {usual}{percent(float(a['peers']))}."
 
 
@@ -125,9 +125,10 @@ def _outcome_beyond(a: Args) -> str:
 
 def _share(a: Args) -> str:
     count, of = float(a["count"]), float(a["of"])
+    what = _article(str(a["one"])) if count == 1 else str(a["many"])
     return (
         f"{number(count)} of {counted(of, str(a['of_one']), str(a['of_many']))} ({percent(count / of)}) {_window(a)} "
-        f"{'was' if count == 1 else 'were'} {a['one'] if count == 1 else a['many']}; this creator's usual share is "
+        f"{_was(count)} {what}; this creator's usual share is "
         f"{percent(float(a['own']))}, {_peers(a)} {percent(float(a['peers']))}."
     )
 
@@ -137,33 +138,54 @@ def _volume(a: Args) -> str:
     if "currency" in a:
         about = money(float(a["expected"]), str(a["currency"]), int(a["digits"]))
     return (
-        f"{_much(a, 'count')} {_window(a)}, where about {about} would be usual for this creator at this time and "
-        f"with the market's demand now."
+        f"{_much(a, 'count')} {_window(a)}, where about {about} would be usual for this creator at this hour and "
+        f"with what its market sees now."
     )
 
 
 def _volume_low(a: Args) -> str:
-    return f"Only {_volume(a)}"
+    return _only(_volume(a))
+
+
+def _only(sentence: str) -> str:
+    """Few or none, at the beginning of a sentence.
+
+    >>> _only("0 orders"), _only("2 orders")
+    ('No orders', 'Only 2 orders')
+    """
+    return f"No {sentence[2:]}" if sentence.startswith("0 ") else f"Only {sentence}"
+
+
+def _was(n: float) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _article(noun: str) -> str:
+    """
+    >>> _article("order"), _article("late shipment")
+    ('an order', 'a late shipment')
+    """
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def _newcomer(a: Args) -> str:
     return (
         f"{_much(a, 'count')} {_window(a)} by a creator who registered at most {duration_words(int(a['newcomer_ms']))} "
-        f"ago; about {number(float(a['expected']))} would be usual for newcomers: {_peers(a)}."
+        f"ago; about {number(float(a['expected']))} would be usual for newcomers among {_peers(a)}."
     )
 
 
 def _ratio(a: Args) -> str:
     count, of = float(a["count"]), float(a["of"])
+    each = f": {number(count / of)} for each {a['of_one']}" if count else ""
     return (
-        f"{_much(a, 'count')} to {counted(of, str(a['of_one']), str(a['of_many']))} {_window(a)}, "
-        f"{number(count / of)} for each; usual for this creator are {number(float(a['own']))}, "
-        f"for {_peers(a)} {number(float(a['peers']))}."
+        f"{_much(a, 'count')} from {counted(of, str(a['of_one']), str(a['of_many']))} {_window(a)}{each}; "
+        f"usual are {number(float(a['own']))} for this creator and {number(float(a['peers']))} for {_peers(a)}."
     )
 
 
 def _ratio_low(a: Args) -> str:
-    return f"Only {_ratio(a)}"
+    return _only(_ratio(a))
 
 
 def _repeat(a: Args) -> str:
@@ -179,29 +201,36 @@ def _counted(a: Args) -> str:
 
 def _added_up(a: Args) -> str:
     count = counted(float(a["count"]), str(a["one"]), str(a["many"]))
-    return f"{number(float(a['total']))} {a['weight']} from {count} {_window(a)}; the policy's limit is {a['limit']}."
+    total, weight = float(a["total"]), str(a["weight"])
+    weight = weight.removesuffix("s") if total == 1 else weight
+    return f"{number(total)} {weight} from {count} {_window(a)}; the policy's limit is {a['limit']}."
 
 
 def _sequence(a: Args) -> str:
     steps = str(a["steps"])
-    seen = f"{a['count']} of the {a['of']} steps of this pattern ({a['title']})"
+    seen = f"{a['count']} of the {a['of']} steps of the pattern “{a['title']}”"
+    if a["count"] == a["of"]:
+        seen = f"all {a['of']} steps of the pattern “{a['title']}”"
     return f"{steps[0].upper()}{steps[1:]} {_window(a)}: {seen}."
 
 
 def _over_normal(a: Args) -> str:
-    return f"{a['title']} is over: what was measured has been back to usual for {duration_words(int(a['calm_ms']))}."
+    calm = duration_words(int(a["calm_ms"]), "an " if int(a["calm_ms"]) == UNITS[1][0] else "a ")
+    return f"{a['title']}: over. What was measured has been back to usual for {calm}."
 
 
 def _over_silent(a: Args) -> str:
-    return f"{a['title']} is over: nothing of it was seen for {duration_words(int(a['calm_ms']))}."
+    calm = duration_words(int(a["calm_ms"]), "an " if int(a["calm_ms"]) == UNITS[1][0] else "a ")
+    what = f"No {a['many']}" if a.get("many") else "Nothing of it"
+    return f"{a['title']}: over. {what} for {calm}."
 
 
 def _over_overturned(a: Args) -> str:
-    return f"{a['title']} is withdrawn: events that it rested on were overturned, and what is left calls for no alert."
+    return f"{a['title']}: withdrawn. Events that it rested on were overturned, and what is left calls for no alert."
 
 
 def _over_config(a: Args) -> str:
-    return f"{a['title']} is no longer watched as before: its configuration changed."
+    return f"{a['title']}: over. It is no longer watched as before, since the configuration changed."
 
 
 _SENTENCES = {

@@ -45,6 +45,7 @@ WHAT = {
     "over_normal_again": "An episode has ended: back to usual",
     "over_silent": "An episode has ended: nothing more came",
     "over_overturned": "An alert is withdrawn",
+    "over_config": "The configuration changed",
 }
 
 
@@ -60,42 +61,42 @@ class Case(NamedTuple):
 CASES = (
     Case(
         "outcome_high", "one", REFUNDS | {"count": 1, "of": 2, "window_ms": DAY},
-        "Refunds on 1 of 2 orders (50 %) in the last 24 hours; this creator's usual rate is 6 %, beauty "
-        "creators in TH 5 %.",
+        "Refunds on 1 of the 2 orders that were due for one (50 %) in the last 24 hours; this creator's usual"
+        " rate is 6 %, beauty creators in TH 5 %.",
     ),
     Case(
         "outcome_high", "two", REFUNDS | {"count": 2, "of": 4, "window_ms": 6 * HOUR},
-        "Refunds on 2 of 4 orders (50 %) in the last 6 hours; this creator's usual rate is 6 %, beauty "
-        "creators in TH 5 %.",
+        "Refunds on 2 of the 4 orders that were due for one (50 %) in the last 6 hours; this creator's usual "
+        "rate is 6 %, beauty creators in TH 5 %.",
     ),
     Case(
         "outcome_high", "many", REFUNDS | {"count": 23, "of": 61, "window_ms": DAY},
-        "Refunds on 23 of 61 orders (38 %) in the last 24 hours; this creator's usual rate is 6 %, beauty "
-        "creators in TH 5 %.",
+        "Refunds on 23 of the 61 orders that were due for one (38 %) in the last 24 hours; this creator's "
+        "usual rate is 6 %, beauty creators in TH 5 %.",
     ),
     Case(
         "outcome_high", "nearly all", REFUNDS | {"count": 1999, "of": 2000, "window_ms": 7 * DAY},
-        "Refunds on 1,999 of 2,000 orders (99.9 %) in the last 7 days; this creator's usual rate is 6 %, "
-        "beauty creators in TH 5 %.",
+        "Refunds on 1,999 of the 2,000 orders that were due for one (99.9 %) in the last 7 days; this "
+        "creator's usual rate is 6 %, beauty creators in TH 5 %.",
     ),
     Case(
         "outcome_high", "without a category", REFUNDS | {"count": 23, "of": 61, "window_ms": DAY, "category": ""},
-        "Refunds on 23 of 61 orders (38 %) in the last 24 hours; this creator's usual rate is 6 %, creators "
-        "in TH 5 %.",
+        "Refunds on 23 of the 61 orders that were due for one (38 %) in the last 24 hours; this creator's "
+        "usual rate is 6 %, creators in TH 5 %.",
     ),
     Case(
         "outcome_high", "of money", MONEY | {
             "count": 1800.0, "of": 2400.0, "window_ms": DAY, "currency": "THB", "digits": 2
         },
-        "THB 1,800 of reversed commission against THB 2,400 of earned commission (75 %) in the last 24 hours; "
-        "this creator's usual rate is 7 %, beauty creators in TH 6.5 %.",
+        "THB 1,800 of reversed commission against THB 2,400 of earned commission (75 %) in the last 24 hours;"
+        " this creator's usual rate is 7 %, beauty creators in TH 6.5 %.",
     ),
     Case(
         "outcome_high", "of money without a small unit", MONEY | {
             "count": 1250000.0, "of": 3000000.0, "window_ms": 7 * DAY, "currency": "IDR", "digits": 0
         },
-        "IDR 1,250,000 of reversed commission against IDR 3,000,000 of earned commission (42 %) in the last 7 "
-        "days; this creator's usual rate is 7 %, beauty creators in TH 6.5 %.",
+        "IDR 1,250,000 of reversed commission against IDR 3,000,000 of earned commission (42 %) in the last 7"
+        " days; this creator's usual rate is 7 %, beauty creators in TH 6.5 %.",
     ),
     Case(
         "outcome_beyond", "one", REFUNDS | {"count": 1, "of": 1, "expected": 0.02, "window_ms": DAY},
@@ -104,13 +105,13 @@ CASES = (
     ),
     Case(
         "outcome_beyond", "two", REFUNDS | {"count": 2, "of": 2, "expected": 0.9, "window_ms": 6 * HOUR},
-        "2 refunds in the last 6 hours, where the orders so far would usually bring about 0.9; this creator's "
-        "usual rate is 6 %, beauty creators in TH 5 %.",
+        "2 refunds in the last 6 hours, where the orders so far would usually bring about 0.9; this creator's"
+        " usual rate is 6 %, beauty creators in TH 5 %.",
     ),
     Case(
         "outcome_beyond", "many", REFUNDS | {"count": 54, "of": 54, "expected": 2.0, "window_ms": DAY},
-        "54 refunds in the last 24 hours, where the orders so far would usually bring about 2; this creator's "
-        "usual rate is 6 %, beauty creators in TH 5 %.",
+        "54 refunds in the last 24 hours, where the orders so far would usually bring about 2; this creator's"
+        " usual rate is 6 %, beauty creators in TH 5 %.",
     ),
     Case(
         "outcome_beyond", "of money", MONEY | {
@@ -121,17 +122,17 @@ CASES = (
     ),
     Case(
         "share_high", "one", LATE | {"count": 1, "of": 3, "window_ms": DAY},
-        "1 of 3 shipments (33 %) in the last 24 hours was late shipment; this creator's usual share is 5 %, "
-        "beauty creators in TH 5.1 %.",
+        "1 of 3 shipments (33 %) in the last 24 hours was a late shipment; this creator's usual share is 5 %,"
+        " beauty creators in TH 5.1 %.",
     ),
     Case(
         "share_high", "two", LATE | {"count": 2, "of": 5, "window_ms": DAY},
-        "2 of 5 shipments (40 %) in the last 24 hours were late shipments; this creator's usual share is 5 %, "
-        "beauty creators in TH 5.1 %.",
+        "2 of 5 shipments (40 %) in the last 24 hours were late shipments; this creator's usual share is 5 %,"
+        " beauty creators in TH 5.1 %.",
     ),
     Case(
         "share_high", "one of one", LATE | {"count": 1, "of": 1, "window_ms": HOUR},
-        "1 of 1 shipment (100 %) in the last hour was late shipment; this creator's usual share is 5 %, "
+        "1 of 1 shipment (100 %) in the last hour was a late shipment; this creator's usual share is 5 %, "
         "beauty creators in TH 5.1 %.",
     ),
     Case(
@@ -146,97 +147,97 @@ CASES = (
     ),
     Case(
         "ratio_high", "one", CLICKS | {"count": 1, "of": 1, "window_ms": 6 * HOUR},
-        "1 order to 1 product click in the last 6 hours, 1 for each; usual for this creator are 0.18, for "
-        "beauty creators in TH 0.23.",
+        "1 order from 1 product click in the last 6 hours: 1 for each product click; usual are 0.18 for this "
+        "creator and 0.23 for beauty creators in TH.",
     ),
     Case(
         "ratio_high", "two", CLICKS | {"count": 2, "of": 1, "window_ms": 6 * HOUR},
-        "2 orders to 1 product click in the last 6 hours, 2 for each; usual for this creator are 0.18, for "
-        "beauty creators in TH 0.23.",
+        "2 orders from 1 product click in the last 6 hours: 2 for each product click; usual are 0.18 for this"
+        " creator and 0.23 for beauty creators in TH.",
     ),
     Case(
         "ratio_high", "many", CLICKS | {"count": 40, "of": 19, "window_ms": 6 * HOUR},
-        "40 orders to 19 product clicks in the last 6 hours, 2.1 for each; usual for this creator are 0.18, "
-        "for beauty creators in TH 0.23.",
+        "40 orders from 19 product clicks in the last 6 hours: 2.1 for each product click; usual are 0.18 for"
+        " this creator and 0.23 for beauty creators in TH.",
     ),
     Case(
         "ratio_low", "none", TALK | {"count": 0, "of": 600, "window_ms": HOUR},
-        "Only 0 comments to 600 viewers in the last hour, 0 for each; usual for this creator are 0.06, for "
-        "beauty creators in TH 0.055.",
+        "No comments from 600 viewers in the last hour; usual are 0.06 for this creator and 0.055 for beauty "
+        "creators in TH.",
     ),
     Case(
         "ratio_low", "one", TALK | {"count": 1, "of": 600, "window_ms": 30 * MINUTE},
-        "Only 1 comment to 600 viewers in the last 30 minutes, 0.0017 for each; usual for this creator are "
-        "0.06, for beauty creators in TH 0.055.",
+        "Only 1 comment from 600 viewers in the last 30 minutes: 0.0017 for each viewer; usual are 0.06 for "
+        "this creator and 0.055 for beauty creators in TH.",
     ),
     Case(
         "ratio_low", "two", TALK | {"count": 2, "of": 600, "window_ms": HOUR},
-        "Only 2 comments to 600 viewers in the last hour, 0.0033 for each; usual for this creator are 0.06, "
-        "for beauty creators in TH 0.055.",
+        "Only 2 comments from 600 viewers in the last hour: 0.0033 for each viewer; usual are 0.06 for this "
+        "creator and 0.055 for beauty creators in TH.",
     ),
     Case(
         "ratio_low", "many", TALK | {"count": 30, "of": 6000, "window_ms": HOUR},
-        "Only 30 comments to 6,000 viewers in the last hour, 0.005 for each; usual for this creator are 0.06, "
-        "for beauty creators in TH 0.055.",
+        "Only 30 comments from 6,000 viewers in the last hour: 0.005 for each viewer; usual are 0.06 for this"
+        " creator and 0.055 for beauty creators in TH.",
     ),
     Case(
         "volume_high", "one", ORDERS | {"count": 1, "expected": 0.04, "window_ms": HOUR},
         "1 order outside live sessions in the last hour, where about 0.04 would be usual for this creator at "
-        "this time and with the market's demand now.",
+        "this hour and with what its market sees now.",
     ),
     Case(
         "volume_high", "two", ORDERS | {"count": 2, "expected": 0.3, "window_ms": 6 * HOUR},
         "2 orders outside live sessions in the last 6 hours, where about 0.3 would be usual for this creator "
-        "at this time and with the market's demand now.",
+        "at this hour and with what its market sees now.",
     ),
     Case(
         "volume_high", "many", ORDERS | {"count": 1234, "expected": 85.5, "window_ms": DAY},
         "1,234 orders outside live sessions in the last 24 hours, where about 86 would be usual for this "
-        "creator at this time and with the market's demand now.",
+        "creator at this hour and with what its market sees now.",
     ),
     Case(
         "volume_high", "of money", MONEY | {
             "count": 12345.6, "expected": 900.0, "window_ms": DAY, "currency": "THB", "digits": 2
         },
         "THB 12,346 of reversed commission in the last 24 hours, where about THB 900.00 would be usual for "
-        "this creator at this time and with the market's demand now.",
+        "this creator at this hour and with what its market sees now.",
     ),
     Case(
         "volume_low", "none", ORDERS | {"count": 0, "expected": 12.0, "window_ms": DAY},
-        "Only 0 orders outside live sessions in the last 24 hours, where about 12 would be usual for this "
-        "creator at this time and with the market's demand now.",
+        "No orders outside live sessions in the last 24 hours, where about 12 would be usual for this creator"
+        " at this hour and with what its market sees now.",
     ),
     Case(
         "volume_low", "one", ORDERS | {"count": 1, "expected": 12.0, "window_ms": DAY},
         "Only 1 order outside live sessions in the last 24 hours, where about 12 would be usual for this "
-        "creator at this time and with the market's demand now.",
+        "creator at this hour and with what its market sees now.",
     ),
     Case(
         "volume_low", "two", ORDERS | {"count": 2, "expected": 12.0, "window_ms": DAY},
         "Only 2 orders outside live sessions in the last 24 hours, where about 12 would be usual for this "
-        "creator at this time and with the market's demand now.",
+        "creator at this hour and with what its market sees now.",
     ),
     Case(
         "volume_low", "many", ORDERS | {"count": 30, "expected": 120.0, "window_ms": DAY},
         "Only 30 orders outside live sessions in the last 24 hours, where about 120 would be usual for this "
-        "creator at this time and with the market's demand now.",
+        "creator at this hour and with what its market sees now.",
     ),
     Case(
         "newcomer_high", "one", ORDERS | {"count": 1, "expected": 0.2, "window_ms": DAY, "newcomer_ms": 30 * DAY},
         "1 order outside live sessions in the last 24 hours by a creator who registered at most 30 days ago; "
-        "about 0.2 would be usual for newcomers: beauty creators in TH.",
+        "about 0.2 would be usual for newcomers among beauty creators in TH.",
     ),
     Case(
         "newcomer_high", "two", ORDERS | {"count": 2, "expected": 0.2, "window_ms": DAY, "newcomer_ms": 30 * DAY},
-        "2 orders outside live sessions in the last 24 hours by a creator who registered at most 30 days ago; "
-        "about 0.2 would be usual for newcomers: beauty creators in TH.",
+        "2 orders outside live sessions in the last 24 hours by a creator who registered at most 30 days ago;"
+        " about 0.2 would be usual for newcomers among beauty creators in TH.",
     ),
     Case(
         "newcomer_high", "many", ORDERS | {
             "count": 420, "expected": 3.6, "window_ms": 3 * DAY, "newcomer_ms": 30 * DAY
         },
-        "420 orders outside live sessions in the last 3 days by a creator who registered at most 30 days ago; "
-        "about 3.6 would be usual for newcomers: beauty creators in TH.",
+        "420 orders outside live sessions in the last 3 days by a creator who registered at most 30 days ago;"
+        " about 3.6 would be usual for newcomers among beauty creators in TH.",
     ),
     Case(
         "repeated", "two", VIOLATIONS | {"count": 2, "value": "counterfeit", "limit": 2, "window_ms": 90 * DAY},
@@ -264,7 +265,7 @@ CASES = (
     ),
     Case(
         "added_up", "one", VIOLATIONS | {"count": 1, "total": 1, "weight": "points", "limit": 1, "window_ms": 90 * DAY},
-        "1 points from 1 violation in the last 90 days; the policy's limit is 1.",
+        "1 point from 1 violation in the last 90 days; the policy's limit is 1.",
     ),
     Case(
         "added_up", "two", VIOLATIONS | {
@@ -280,14 +281,14 @@ CASES = (
     ),
     Case(
         "pattern_seen", "the first step", TAKEOVER | {"count": 1, "steps": "repeated failed logins", "window_ms": DAY},
-        "Repeated failed logins in the last 24 hours: 1 of the 4 steps of this pattern (account takeover).",
+        "Repeated failed logins in the last 24 hours: 1 of the 4 steps of the pattern “account takeover”.",
     ),
     Case(
         "pattern_seen", "two steps", TAKEOVER | {
             "count": 2, "steps": "repeated failed logins, then a login from a new device or country", "window_ms": DAY
         },
         "Repeated failed logins, then a login from a new device or country in the last 24 hours: 2 of the 4 "
-        "steps of this pattern (account takeover).",
+        "steps of the pattern “account takeover”.",
     ),
     Case(
         "pattern_seen", "all steps", TAKEOVER | {
@@ -295,32 +296,36 @@ CASES = (
             "credentials or payout account, then a withdrawal", "window_ms": DAY,
         },
         "Repeated failed logins, then a login from a new device or country, then a change of credentials or "
-        "payout account, then a withdrawal in the last 24 hours: 4 of the 4 steps of this pattern (account "
-        "takeover).",
+        "payout account, then a withdrawal in the last 24 hours: all 4 steps of the pattern “account "
+        "takeover”.",
     ),
     Case(
         "over_normal_again", "after a day", OVER | {"title": "Refund surge", "calm_ms": DAY},
-        "Refund surge is over: what was measured has been back to usual for 24 hours.",
+        "Refund surge: over. What was measured has been back to usual for 24 hours.",
     ),
     Case(
         "over_normal_again", "after hours", OVER | {"title": "Order spike", "calm_ms": 12 * HOUR},
-        "Order spike is over: what was measured has been back to usual for 12 hours.",
+        "Order spike: over. What was measured has been back to usual for 12 hours.",
     ),
     Case(
         "over_normal_again", "of several", OVER | {"title": "Late shipments", "calm_ms": 7 * DAY},
-        "Late shipments is over: what was measured has been back to usual for 7 days.",
+        "Late shipments: over. What was measured has been back to usual for 7 days.",
     ),
     Case(
         "over_silent", "after a day", OVER | {"title": "Refund surge", "calm_ms": DAY},
-        "Refund surge is over: nothing of it was seen for 24 hours.",
+        "Refund surge: over. Nothing of it for 24 hours.",
     ),
     Case(
         "over_silent", "of several", OVER | {"title": "Negative reviews", "calm_ms": DAY},
-        "Negative reviews is over: nothing of it was seen for 24 hours.",
+        "Negative reviews: over. Nothing of it for 24 hours.",
     ),
     Case(
         "over_overturned", "retracted", OVER | {"title": "Violation burst", "calm_ms": DAY},
-        "Violation burst is withdrawn: events that it rested on were overturned, and what is left calls for "
-        "no alert.",
+        "Violation burst: withdrawn. Events that it rested on were overturned, and what is left calls for no "
+        "alert.",
+    ),
+    Case(
+        "over_config", "of a signal that is gone", OVER | {"title": "Refund surge", "calm_ms": DAY},
+        "Refund surge: over. It is no longer watched as before, since the configuration changed.",
     ),
 )  # fmt: skip
