@@ -139,7 +139,7 @@ def _memo(engine: Engine) -> Memo:
         engine_version=ENGINE_VERSION,
         config_version=engine.catalogue.version,
         closed=engine.clock.closed,
-        votes=engine.clock.votes,
+        votes=dict(engine.clock.votes),  # copied, as all here: it is written while the engine goes on
         started=engine.started,
         next_offset=engine.next_offset,
         trusted_offset=engine.trusted_offset,

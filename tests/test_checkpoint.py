@@ -55,6 +55,21 @@ def test_what_is_written_is_what_is_read(engine: Engine) -> None:
     assert found.faults == []
 
 
+def test_a_snapshot_does_not_move_while_the_engine_goes_on(records: list[Record]) -> None:
+    """It is written by another thread: a vote that came later would close a pane at another record after a restart."""
+    engine = Engine(load(), "creator-events", 0)
+    middle = len(records) // 3
+    for cut in range(middle, middle + 400):
+        engine.feed(records[engine.next_offset : cut])
+        if engine.clock.votes:
+            break
+    assert engine.clock.votes
+    snapshot = state.take(engine)
+    before = checkpoint.encode(snapshot, 1, 1, 0, None)
+    engine.feed(records[engine.next_offset : middle + 2_000])
+    assert checkpoint.encode(snapshot, 1, 1, 0, None) == before
+
+
 def test_a_restored_engine_is_in_the_same_state(engine: Engine) -> None:
     snapshot = state.take(engine)
     other = Engine(load(), "creator-events", 0)

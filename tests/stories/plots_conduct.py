@@ -228,7 +228,7 @@ TALES = (
     Tale(
         "account_takeover", "An account is broken into, changed and emptied", taken_over, Found(4, (
             "Repeated failed logins, then a login from a new device or country, then a change of credentials or "
-            "payout account, then a withdrawal in the last 24 hours: 4 of the 4 steps",
+            "payout account, then a withdrawal in the last 24 hours: all 4 steps",
         ), 3), two_of_four, an_ordinary_life, (
             Silent("A traveller logs in from abroad with a new phone", travels),
             Silent("A forgotten password is tried, found and changed", forgets_password),

@@ -154,7 +154,8 @@ TALES = (
     ),
     Tale(
         "conversion_outlier", "Orders come that nobody clicked for", orders_without_clicks,
-        Found(13, (" orders to ", "usual for this creator are "), 6), two_of_four, an_ordinary_life,
+        Found(13, (" clicks and orders (", "were orders; this creator's usual share is "), 6),
+        two_of_four, an_ordinary_life,
         (Silent("A restock brings clicks and orders together", restocks),),
     ),
     Tale(

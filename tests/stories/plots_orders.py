@@ -132,7 +132,10 @@ TALES = (
         "late_shipment_rate", "Most orders of three days are shipped late", ships_late,
         Found(60, ("shipments (", "were late shipments; this creator's usual share is ")),
         two_of_four, an_ordinary_life,
-        (Silent("Every eighth shipment is late, all the time", is_always_late),),
+        (
+            Silent("Every eighth shipment is late, all the time", is_always_late),
+            Silent("A carrier's strike makes everybody late", an_ordinary_life, "trouble"),
+        ),
     ),
     Tale(
         "negative_review_rate", "Most orders of three days are reviewed badly", bad_reviews,
