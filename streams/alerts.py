@@ -184,7 +184,7 @@ class AlertWriter:
 
         return Facts(
             saying.unit, shown(count), shown(mean), shown(low), shown(high), None if clears is None else shown(clears),
-            count * many if saying.part else None, of if saying.part else None,
+            _figures(count * many, 12) if saying.part else None, of if saying.part else None,
             type(watch.test.detector).__struct_config__.tag,  # type: ignore[arg-type]
             score, _figures(max(float(10.0**-score), 1e-300), 4) if score > 0 else 1.0,
             self._peers(slot, saying.peers), saying.code, args,

@@ -78,7 +78,7 @@ def reason(code: str, args: Args) -> str:
     >>> args = {"count": 23, "many": "refunds", "of": 61, "of_one": "order", "of_many": "orders", "own": 0.06}
     >>> print(reason("outcome_high", args | {"window_ms": 86_400_000, "peers": 0.05, "category": "beauty",
     ...     "market": "TH"}).replace("; ", ";\\n"))
-    Refunds on 23 of 61 orders (38 %) in the last 24 hours;
+    Refunds on 23 of the 61 orders that were due for one (38 %) in the last 24 hours;
     this creator's usual rate is 6 %, beauty creators in TH 5 %.
     """
     return _SENTENCES[code](args)

@@ -37,6 +37,11 @@ def mean_age(learner: Delays) -> float:
     return float((learner.curve()[:, 0] * AGES).sum())
 
 
+def arrive(learner: Delays, time: np.ndarray, ref_at: np.ndarray) -> np.ndarray:
+    """Outcomes of the first entity, each worth one."""
+    return learner.arrive(time, ref_at, np.zeros(len(time), dtype=np.int64), np.ones(len(time)))
+
+
 def lived(days: int, *, mean: float, says: float = 1.0, due: int = 600, seed: int = 1) -> Delays:
     """A market of `due` outcomes for each day's orders, that come after `mean` days and not after 5 as configured."""
     rng, learner = np.random.default_rng(seed), delays()
@@ -45,7 +50,7 @@ def lived(days: int, *, mean: float, says: float = 1.0, due: int = 600, seed: in
         start = day * DAY
         age = np.repeat(AGES[: day + 1], rng.poisson(due * curve[: day + 1]))
         placed = np.where(rng.random(len(age)) < says, start - age * DAY, NEVER)
-        learner.arrive(np.full(len(age), start + HOUR), placed, np.zeros(len(age), dtype=np.int64))
+        arrive(learner, np.full(len(age), start + HOUR), placed)
         learner.take_in(start + DAY, DAY, np.array([0]), np.array([round(due * SCALE)]))
     return learner
 
@@ -117,7 +122,7 @@ def test_a_market_learns_only_from_its_own_outcomes() -> None:
     learner = delays(TH="5d", ID="5d")
     before = learner.curve()[:, 1].copy()
     learner.started = DAY
-    learner.arrive(np.full(500, DAY + HOUR), np.full(500, DAY), np.zeros(500, dtype=np.int64))
+    arrive(learner, np.full(500, DAY + HOUR), np.full(500, DAY))
     learner.take_in(2 * DAY, DAY, np.array([0]), np.array([round(500 * SCALE)]))
     assert mean_age(learner) < 4.0
     np.testing.assert_array_equal(learner.curve()[:, 1], before)
@@ -131,7 +136,7 @@ def test_where_outcomes_dont_say_when_their_orders_were_placed_the_configured_cu
 
 def arrived(learner: Delays, ref_at: list[int], time: int = 50 * DAY) -> list[bool]:
     n = len(ref_at)
-    return learner.arrive(np.full(n, time), np.array(ref_at, dtype=np.int64), np.zeros(n, dtype=np.int64)).tolist()
+    return arrive(learner, np.full(n, time), np.array(ref_at, dtype=np.int64)).tolist()
 
 
 def over(learner: Delays) -> None:
@@ -144,7 +149,7 @@ def test_outcomes_of_orders_from_before_the_stream_are_left_out_and_not_learned_
     learner.started = 48 * DAY
     early, late = 48 * DAY - 1, 48 * DAY
     assert arrived(learner, [early, late, 0, 50 * DAY - 1]) == [False, True, False, True]
-    assert learner.came[:, 0].tolist() == [0, 1, 1] + [0] * (OUTCOME_DAYS - 3)
+    assert (learner.came[:, 0] / SCALE).tolist() == [0, 1, 1] + [0] * (OUTCOME_DAYS - 3)
 
 
 def test_an_outcome_before_the_first_pane_is_over_counts_only_if_its_order_is_of_the_same_hour() -> None:

@@ -11,7 +11,7 @@ from streams.tables import scorecard_lines, scorecard_table
 
 HOUR, DAY = 3_600_000, 86_400_000
 RAID = Label("c_1", "TH", "lookalike:raid", 10 * DAY, 10 * DAY + 2 * HOUR)
-GOLDEN = Path(__file__).parent / "golden" / "refund_rate-two-days-of-bad-orders-come-back.jsonl"
+GOLDEN = Path(__file__).parent / "golden" / "refund_rate" / "th-two-days-of-bad-orders-come-back.jsonl"
 ANY = next(decode_alert(line) for line in GOLDEN.read_bytes().splitlines() if b"alert_id" in line)
 KINDS = {"refund_surge": ["refund_rate"], "order_spike": ["order_spike"]}
 
