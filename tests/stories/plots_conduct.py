@@ -221,7 +221,7 @@ TALES = (
         an_ordinary_life, (Silent("Violations of different kinds come over weeks", this_and_that),),
         more=((
             "Violations are overturned on appeal", is_overturned,
-            Found(40, (" is withdrawn: events that it rested on were overturned",), severity="warning",
+            Found(40, (": withdrawn. Events that it rested on were overturned",), severity="warning",
                   retracted=True),
         ),),
     ),
