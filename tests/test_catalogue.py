@@ -19,7 +19,7 @@ from tests.catalogues import FILES, SIGNAL, spoil, write_catalogue
 from tests.mutations import damaged_bytes, mutated
 
 TODAY = date(2026, 6, 1)
-ENGINE_TOO = False  # whether the fuzz tests build an engine of each catalogue that loads
+ENGINE_TOO = True  # whether the fuzz tests build an engine of each catalogue that loads
 
 
 @pytest.fixture
