@@ -64,8 +64,10 @@ def measure_problems(at: At, name: str, measure: Measure, signal: Signal) -> Ite
     linked = [part for part in ("once", "again", "follows", "after") if getattr(measure, part) is not None]
     if len(linked) > 1:
         yield Problem(at, f"has {' and '.join(linked)}; expected one of them at most")
-    if measure.undone_by and measure.sum is not None:
-        yield Problem((*at, "undone_by"), "stands with 'sum'; expected one of them: what is taken back is one event")
+    others = [part for part in ("sum", "live", *linked) if getattr(measure, part) is not None]
+    if measure.undone_by and others:
+        why = "an event that was not counted can't be taken back"
+        yield Problem((*at, "undone_by"), f"stands with {others[0]!r}; expected it alone: {why}")
     if measure.unless and measure.after is None:
         yield Problem((*at, "unless"), "stands without 'after'; expected both, or neither")
     if measure.sum is not None and measure.sum.less is not None and measure.sum.of == "amount":

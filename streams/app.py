@@ -27,11 +27,12 @@ from streams.engine import Engine, Output
 from streams.errors import CheckpointError, DeadLetterLimitError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
-from streams.reload import Folder
+from streams.reload import Folder, fixed_while_running
 from streams.shard import Shard
 from streams.sink import Sink
 from streams.source import KafkaSettings, Run, Source, make_app, run_worker
 from streams.state import Snapshot
+from streams.ticks import Tick, first_catalogue
 from streams.topics import Topics
 from streams.vault import Vault
 from streams.windows import NEVER
@@ -75,10 +76,11 @@ class Worker:
         for partition in sorted(partitions):
             vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition)
             ticks = await vault.begin_epoch()
-            engine, applied = Engine(self.config.catalogue, self.topics.source, partition), -1
             found = await vault.restore()
             if found is not None:
                 engine, applied = self._restored(partition, found[1]), found[0].ticks_applied
+            else:
+                engine, applied = Engine(await self._first(vault, ticks), self.topics.source, partition), -1
             shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
             shard.ticks_applied = applied
             self.shards[partition], self.vaults[partition] = shard, vault
@@ -89,12 +91,21 @@ class Worker:
             log.info("partition %d restored at offset %d", partition, engine.next_offset)
         return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
 
+    async def _first(self, vault: Vault, ticks: list[tuple[int, Tick]]) -> Catalogue:
+        """The configuration that the partition began under: an owner before may have died before its first checkpoint,
+        and what it judged must come out the same."""
+        began = first_catalogue(ticks)
+        if began is not None:
+            return unpack(began.encode())
+        await vault.write_change(-1, None, self.config.catalogue)
+        return self.config.catalogue
+
     def _restored(self, partition: int, snapshot: Snapshot) -> Engine:
         """The engine that the snapshot was of, under the configuration of then; `follow` brings today's."""
         try:
             catalogue = unpack(snapshot.arrays[state.CATALOGUE].tobytes())
-            if catalogue.engine.pane != self.config.catalogue.engine.pane:
-                raise CheckpointError(f"its panes are {catalogue.engine.pane}, not {self.config.catalogue.engine.pane}")
+            for problem in fixed_while_running(catalogue, self.config.catalogue):
+                raise CheckpointError(problem)
             engine = Engine(catalogue, self.topics.source, partition)
             state.restore(engine, snapshot)
         except (CheckpointError, CatalogueError) as error:
@@ -161,8 +172,8 @@ class Worker:
 
     async def _follow(self, partition: int) -> None:
         """A shard takes the configuration of now, once that is recorded: a restart and a replay do the same."""
-        shard, catalogue = self.shards[partition], self.config.catalogue
-        if not shard.restored or shard.engine.catalogue.version == catalogue.version:
+        shard, catalogue = self.shards.get(partition), self.config.catalogue
+        if shard is None or not shard.restored or shard.engine.catalogue.version == catalogue.version:
             return
         before = shard.engine.catalogue.version
         at = shard.engine.next_offset - 1

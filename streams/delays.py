@@ -44,6 +44,12 @@ class Delays:
         self._curve: dict[str, Floats] = {}  # (days, n_markets) by age, until something is learned
         self._cache: dict[tuple[int, int], Floats] = {}
 
+    def inherit(self, other: "Delays") -> None:
+        """What was seen and learned; the configured curves stay this one's own."""
+        for name in ("inflow", "started", "came", "said", "vague", "learned"):
+            setattr(self, name, getattr(other, name))
+        self._forget_cache()
+
     def widen(self, markets: int) -> None:
         for name in ("inflow", "came", "said", "vague", "learned"):
             setattr(self, name, widened(getattr(self, name), markets))
@@ -85,10 +91,11 @@ class Delays:
         """The levels of these entities changed by so much (fixed point), and with them what their orders bring;
         `per` of an order sum are one."""
         newest = orders.newest
-        for day in range(max(newest - OUTCOME_DAYS + 1, 0), newest + 1):
+        known = newest + 1 if self.started == NEVER else self.started // DAY  # of days before it nothing is expected
+        for day in range(max(newest - OUTCOME_DAYS + 1, known, 0), newest + 1):
             placed = orders.cells[day % orders.rows][slot].astype(np.int64)
             if placed.any():
-                brings = placed * change if per is None else np.rint(placed * change / per).astype(np.int64)
+                brings = placed * change if per is None else np.rint(placed / per * change).astype(np.int64)
                 np.add.at(self.inflow[day % OUTCOME_DAYS], market, brings)
 
     def _learn(self, end: int) -> None:

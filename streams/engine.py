@@ -25,7 +25,7 @@ from streams.evidence import EvidenceBuffer
 from streams.links import Links, Undone
 from streams.money import amount_of
 from streams.patterns import RepeatWatch, SequenceWatch
-from streams.plan import Plan, Probe
+from streams.plan import Plan, Probe, parse_window
 from streams.policy import Decision, Episode, Reading, alert_id, continued, ended, opened, thresholds, window_thresholds
 from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
 from streams.records import Alert, Event
@@ -81,7 +81,7 @@ class Engine:
         self.writer = AlertWriter(catalogue, self.plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
         self.started = NEVER  # ms, the first watermark
-        self.begun: dict[int, int] = {}  # signal -> ms, of those that a later catalogue brought
+        self.begun: dict[tuple[int, int], int] = {}  # (signal, test) -> ms, of those that a later catalogue brought
         self.next_offset = 0  # of the source, after the last record that was applied
         self.trusted_offset = -1  # of the newest event whose time was believed at once
         self.near: list[tuple[Batch, int]] = []  # events beyond the open panes: (batch of one, time)
@@ -129,32 +129,41 @@ class Engine:
     def reconfigure(self, catalogue: Catalogue) -> Output:
         """From here on this catalogue decides; what stays and what learns anew: succession.py.
 
-        Errors: ValueError where its panes have another length.
+        Errors: ValueError where its panes have another length, or alerts may quote from further back.
         """
         if catalogue.engine.pane != self.catalogue.engine.pane:
             raise ValueError(f"engine.yaml: $.pane was {self.catalogue.engine.pane}, is {catalogue.engine.pane}")
+        if catalogue.engine.limits.evidence != self.limits.evidence:
+            raise ValueError("engine.yaml: $.limits.evidence can't change: what is gone can't be quoted again")
         plan, old = Plan(catalogue, self.people), self.plan
         kept = take_over(old, plan, self.clock.closed, HOUR)
-        whole = [name for name in plan.names if any(signal == name for signal, _ in kept)]
-        self._end_episodes({name for name in old.names if name not in whole}, kept)
-        ids = {old.names.index(name): plan.names.index(name) for name in whole}
+        self._move_episodes(kept)
+        ids = {i: plan.names.index(name) for i, name in enumerate(old.names) if name in plan.names}
         self.episodes = {(ids[signal], slot): episode for (signal, slot), episode in self.episodes.items()}
         self.rested = {(ids[s], slot): value for (s, slot), value in self.rested.items() if s in ids}
         self.overturned = {(ids[s], slot) for s, slot in self.overturned if s in ids}
-        begun = {ids[signal]: at for signal, at in self.begun.items() if signal in ids}
-        self.begun = begun | {i: self.clock.closed for i, name in enumerate(plan.names) if name not in whole}
+        begun = {(s, test): self.clock.closed for s, tests in enumerate(plan.watches) for test in range(len(tests))}
+        for (name, test), now in kept.items():  # who kept its memory has begun when it had
+            begun[plan.names.index(name), now] = self.begun.get((old.names.index(name), test), NEVER)
+        self.begun = {key: at for key, at in begun.items() if at != NEVER}
         self._adopt(catalogue, plan)
+        while self.clock.ready():  # of a smaller quorum
+            self._close_pane()
         return self._output()
 
-    def _end_episodes(self, gone: set[str], kept: set[tuple[str, int]]) -> None:
-        """Open episodes whose test has no successor are over."""
-        end = self.clock.closed
+    def _move_episodes(self, kept: dict[tuple[str, int], int]) -> None:
+        """Open episodes follow their test to its new place; those whose test has no successor are over."""
         for key, episode in sorted(self.episodes.items(), key=lambda item: self._by_name(item[0])):
             signal, slot = key
-            if self.plan.names[signal] in gone or (self.plan.names[signal], episode.test) not in kept:
+            place = kept.get((self.plan.names[signal], episode.test))
+            if place is None:
                 decision = ended(episode)
+                hop = parse_window(self.plan.signals[signal].tests[episode.test].windows[episode.window])[1]
+                end = self.clock.closed // hop * hop
                 del self.episodes[key]
                 self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
+            else:
+                self.episodes[key] = msgspec.structs.replace(episode, test=place)
 
     def _adopt(self, catalogue: Catalogue, plan: Plan) -> None:
         """Put the parts of another catalogue in place; events that wait or can be quoted take their new routes."""
@@ -167,7 +176,6 @@ class Engine:
         self.reader.routes = plan.routes
         self.clock.lateness_ms, self.clock.quorum = millis(settings.lateness), settings.quorum
         self.clock.ahead_ms = millis(settings.ahead)
-        self.evidence.limit = self.limits.evidence
         self.evidence.reroute(plan.routes)
         self.near = [(rerouted(batch, plan.routes), time) for batch, time in self.near]
         self.far = [(rerouted(batch, plan.routes), time, since) for batch, time, since in self.far]
@@ -276,6 +284,8 @@ class Engine:
         self.counts["panes_closed", ""] += 1
         for matcher, (time, slot) in self.links.due(end).items():
             self._count(matcher, time, slot)
+        if dropped := self.links.trim(end):
+            self.counts["limit_hit", "links"] += dropped
         for watch in self.plan.rate_watches():
             watch.close_pane(end)
         readings: dict[tuple[int, int], list[Reading]] = {}
@@ -349,8 +359,7 @@ class Engine:
                 much = self._amounts(matcher, batch, rows[mine[matcher]])
                 self._count(matcher, time[mine[matcher]], slot[mine[matcher]], much)
         self.evidence.cover(batch)
-        self._add_rare(batch, rows, mine)
-        self._take_back(undone)
+        self._add_rare(batch, rows, mine, undone)
 
     def _count(self, matcher: int, time: Ints, slot: Ints, much: Ints | int = 1) -> None:
         for pane, ring in self.plan.rings_of[matcher]:
@@ -364,18 +373,18 @@ class Engine:
         events = [batch.events[i] for i in rows.tolist()]
         return np.array([amount_of(e, adds, self.catalogue.market(e.market).currency) for e in events], dtype=np.int64)
 
-    def _take_back(self, undone: list[Undone]) -> None:
-        """Events that are void: they leave their panes, and what was said because of them is looked at again."""
-        for matcher, slot, time in undone:
-            self._count(matcher, np.array([time]), np.array([slot]), -1)
-            for signal, watches in enumerate(self.plan.watches):
-                for watch in watches:
-                    if isinstance(watch, SequenceWatch) or watch.matcher != matcher:
-                        continue
-                    self.overturned.add((signal, slot))
-                    if isinstance(watch, RepeatWatch):
-                        watch.take_back(slot, time)
-            self.counts["overturned", sorted(self.plan.matchers[matcher].types)[0]] += 1
+    def _take_back(self, matcher: int, slot: int, time: int) -> None:
+        """An event is void: it leaves its panes, and what was said because of it is looked at again."""
+        for _, ring in self.plan.rings_of[matcher]:
+            ring.take_back(time, slot)
+        for signal, watches in enumerate(self.plan.watches):
+            for watch in watches:
+                if isinstance(watch, SequenceWatch) or watch.matcher != matcher:
+                    continue
+                self.overturned.add((signal, slot))
+                if isinstance(watch, RepeatWatch):
+                    watch.take_back(slot, time)
+        self.counts["overturned", sorted(self.plan.matchers[matcher].types)[0]] += 1
 
     def _outcomes(self, batch: Batch, rows: Ints, time: Ints, slot: Ints, route: Ints) -> dict[int, Bools]:
         """Outcomes teach the delay curves; by matcher, those that are not of an order from before the stream."""
@@ -384,18 +393,23 @@ class Engine:
             if watch.kind == "outcome":
                 mine = np.flatnonzero(self.plan.routes.table(watch.matcher)[route])
                 ref_at = np.array([_ref_at(batch.events[i]) for i in rows[mine].tolist()], dtype=np.int64)
-                known[watch.matcher] = np.ones(len(rows), dtype=np.bool_)
+                counts = np.ones(len(rows), dtype=np.bool_)
                 much = np.broadcast_to(np.asarray(self._amounts(watch.matcher, batch, rows[mine])), mine.shape)
                 worth = watch.units.of(much, slot[mine])
-                known[watch.matcher][mine] = watch.delays.arrive(time[mine], ref_at, slot[mine], worth)
+                counts[mine] = watch.delays.arrive(time[mine], ref_at, slot[mine], worth)
+                known[watch.matcher] = known.get(watch.matcher, False) | counts
         for matcher, those in known.items():
             self.counts["early_order", sorted(self.plan.matchers[matcher].types)[0]] += int((~those).sum())
         return known
 
-    def _add_rare(self, batch: Batch, rows: Ints, mine: dict[int, Bools]) -> None:
-        """Events that rules and patterns look at one by one."""
+    def _add_rare(self, batch: Batch, rows: Ints, mine: dict[int, Bools], undone: list[Undone]) -> None:
+        """Events that rules and patterns look at one by one, and those that take others back, in their order."""
         rare = self.plan.rare_routes()[batch.route[rows]]
+        rare[[one.at for one in undone]] = True
         for at in np.flatnonzero(rare).tolist():
+            for one in undone:
+                if one.at == at:
+                    self._take_back(one.matcher, one.slot, one.time)
             i = int(rows[at])
             members = self.plan.routes.members[int(batch.route[i])]
             slot = int(batch.slot[i])
@@ -432,7 +446,7 @@ class Engine:
             alarms &= reads[-1].alarms
             if not open_slots and not alarms.any():
                 return  # nobody alarms by this test, whatever the others say
-        begun = max(self.started, self.begun.get(probe.signal, NEVER))
+        begun = max(self.started, *(self.begun.get((probe.signal, test), NEVER) for test in probe.tests))
         if any(isinstance(w, RateWatch) for w in watches) and end < begun + millis(signal.warmup):
             return
         for i in np.flatnonzero(alarms | is_open).tolist():
@@ -508,7 +522,12 @@ class Engine:
             if decision.status == "resolved":
                 self.rested[key] = (end, decision.episode.severity)
             self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
-        self.overturned &= {key for key in self.overturned if key in self.episodes and key not in readings}
+        self.overturned = {key for key in self.overturned if not self._looked_again(key, readings.get(key, []))}
+
+    def _looked_again(self, key: tuple[int, int], readings: list[Reading]) -> bool:
+        """Whether the very window of an episode was read after an event was taken back; or there is no episode."""
+        episode = self.episodes.get(key)
+        return episode is None or any((r.test, r.window) == (episode.test, episode.window) for r in readings)
 
     def _by_name(self, key: tuple[int, int]) -> tuple[int, tuple[str, str]]:
         return key[0], self.entities.names[key[1]] or ("", "")
@@ -566,13 +585,12 @@ class Engine:
                 if isinstance(watch, RateWatch):
                     watch.learn(end, slot, np.array(fresh, dtype=np.int64))
         self.rested = {key: value for key, value in self.rested.items() if end < value[0] + RESTED_MAX}
-        if dropped := self.links.trim(end):
-            self.counts["limit_hit", "links"] += dropped
 
     def _forget(self, slot: Ints) -> None:
         for watches in self.plan.watches:
             for watch in watches:
                 watch.forget(slot)
+        self.links.forget(slot)
         for ring in self.plan.rings.values():
             ring.cells[:, slot] = 0
         self.people.forget(slot)

@@ -23,7 +23,15 @@ from streams.records import Event
 MASK = (1 << 63) - 1
 GOLDEN = 0x1E3779B97F4A7C15  # odd: multiplying by it loses nothing
 KEEP = "90d"  # for so long an event can be taken back
-Undone = tuple[int, int, int]  # matcher, slot and time of an event that was taken back
+
+
+class Undone(NamedTuple):
+    """An event that was taken back."""
+
+    at: int  # which event of the part took it back
+    matcher: int
+    slot: int
+    time: int
 
 
 def value_of(event: Event, by: str) -> str | None:
@@ -61,7 +69,7 @@ class Table:
                 break
             old.append(key)
         more = max(len(self.times) - len(old) - limit, 0)
-        for key in list(self.times)[: len(old) + more]:
+        for key in list(self.times)[: len(old) + more] if more else old:
             del self.times[key]
         return more
 
@@ -71,22 +79,37 @@ class Deadlines:
 
     def __init__(self, after_ms: int) -> None:
         self.after_ms = after_ms
-        self.pending: dict[int, tuple[int, int]] = {}  # key -> (due, slot)
-        self.queue: list[tuple[int, int]] = []  # heap of (due, key)
+        self.pending: dict[int, list[tuple[int, int]]] = {}  # key -> (due, slot) of each, oldest first
+        self.queue: list[tuple[int, int, int]] = []  # heap of (due, key, slot)
 
     def put(self, key: int, due: int, slot: int) -> None:
-        self.pending[key] = (due, slot)
-        heapq.heappush(self.queue, (due, key))
+        self.pending.setdefault(key, []).append((due, slot))
+        heapq.heappush(self.queue, (due, key, slot))
+
+    def answer(self, key: int) -> None:
+        """The oldest of its name is answered."""
+        if key in self.pending:
+            self.drop(key, self.pending[key][0])
+
+    def drop(self, key: int, one: tuple[int, int]) -> None:
+        self.pending[key].remove(one)
+        if not self.pending[key]:
+            del self.pending[key]
 
     def pop(self, end: int) -> list[tuple[int, int]]:
         """(due, slot) of what was due before `end` and has no answer."""
         out = []
         while self.queue and self.queue[0][0] < end:
-            due, key = heapq.heappop(self.queue)
-            if self.pending.get(key, (None, 0))[0] == due:
-                out.append((due, self.pending.pop(key)[1]))
+            due, key, slot = heapq.heappop(self.queue)
+            if (due, slot) in self.pending.get(key, ()):
+                self.drop(key, (due, slot))
+                out.append((due, slot))
         return out
 
+    def forget(self, slots: set[int]) -> None:
+        """Nobody waits for these entities any more."""
+        kept = {key: [one for one in some if one[1] not in slots] for key, some in self.pending.items()}
+        self.pending = {key: some for key, some in kept.items() if some}
 
     def trim(self, limit: int) -> int:
         """Returns how many went, unanswered, for want of room."""
@@ -163,7 +186,9 @@ class Links:
         for i in busy:
             event = batch.events[int(rows[i])]
             for op in self._by_route[int(route[i])]:
-                if not self._counts(op, event, who[i], int(slot[i]), undone):
+                if op.what == "undo":
+                    self._undo(op, event, i, who[i], int(slot[i]), undone)
+                elif not self._counts(op, event, who[i], int(slot[i])):
                     counts.setdefault(op.matcher, np.ones(len(rows), dtype=np.bool_))[i] = False
         return counts, undone
 
@@ -173,7 +198,13 @@ class Links:
             self._by_route.append(sorted(op for m in members for op in self.ops.get(m, ())))
         return np.array([bool(ops) for ops in self._by_route])
 
-    def _counts(self, op: Op, event: Event, who: int, slot: int, undone: list[Undone]) -> bool:
+    def _undo(self, op: Op, event: Event, at: int, who: int, slot: int, undone: list[Undone]) -> None:
+        value = value_of(event, op.by)
+        then = None if value is None else self.tables[op.table].times.pop((hash64(value) + who) & MASK, None)
+        if then is not None:
+            undone.append(Undone(at, op.matcher, slot, then))
+
+    def _counts(self, op: Op, event: Event, who: int, slot: int) -> bool:
         """Do what an op says; False if its matcher doesn't count the event now."""
         value = event.event_id if op.by == "event_id" else value_of(event, op.by)
         if value is None:
@@ -186,14 +217,9 @@ class Links:
             self.deadlines[op.matcher].put(key, time + self.deadlines[op.matcher].after_ms, slot)
             return False
         if op.what == "answer":
-            self.deadlines[op.matcher].pending.pop(key, None)
+            self.deadlines[op.matcher].answer(key)
             return True
         table = self.tables[op.table]
-        if op.what == "undo":
-            then = table.times.pop(key, None)
-            if then is not None:
-                undone.append((op.matcher, slot, then))
-            return True
         near = table.near(key, time)
         if op.what == "follows":
             return near
@@ -220,18 +246,27 @@ class Links:
     def size(self) -> int:
         return sum(len(t.times) for t in self.tables) + sum(len(d.pending) for d in self.deadlines.values())
 
+    def forget(self, slot: Ints) -> None:
+        gone = set(slot.tolist())
+        for deadlines in self.deadlines.values():
+            deadlines.forget(gone)
+
     def trim(self, now: int) -> int:
-        """Once an hour: what is too old goes, and what is too much; returns how many were too much."""
+        """What is too old goes, and what is too much, the limit shared evenly; returns how many were too much."""
         parts = len(self.tables) + len(self.deadlines)
         limit = self.limit // max(parts, 1)
         return sum(t.trim(now, limit) for t in self.tables) + sum(d.trim(limit) for d in self.deadlines.values())
 
     def pack(self) -> None:
         """Put everything into the array that a checkpoint takes."""
-        columns = [(n, key, time, -1) for n, table in enumerate(self.tables) for key, time in table.times.items()]
+        parts = []
+        for n, table in enumerate(self.tables):
+            keys, times = list(table.times), list(table.times.values())
+            parts.append(np.array([np.full(len(keys), n), keys, times, np.full(len(keys), -1)], dtype=np.int64))
         for n, (_, deadlines) in enumerate(sorted(self.deadlines.items())):
-            columns += [(-1 - n, key, due, slot) for key, (due, slot) in deadlines.pending.items()]
-        self.packed = np.array(columns, dtype=np.int64).reshape(-1, 4).T.copy()
+            rows = [(-1 - n, key, due, slot) for key, some in deadlines.pending.items() for due, slot in some]
+            parts.append(np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+        self.packed = np.concatenate([np.zeros((4, 0), dtype=np.int64), *parts], axis=1)
 
     def unpack(self) -> None:
         deadlines = [d for _, d in sorted(self.deadlines.items())]

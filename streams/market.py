@@ -88,6 +88,12 @@ class Week:
         self._before: tuple[Floats, ...] = ()
         self._cache: dict[tuple[int, int], Floats] = {}  # of profile, until something is learned
 
+    def inherit(self, other: "Week") -> None:
+        """What was seen; the shape before it stays this one's own."""
+        self.by_hour, self.by_day = other.by_hour, other.by_day
+        self._before = ()
+        self._cache.clear()
+
     def widen(self, markets: int) -> None:
         self.by_hour, self.by_day = widened(self.by_hour, markets), widened(self.by_day, markets)
         self._before = ()

@@ -9,7 +9,7 @@ from streams.entities import Population
 from streams.records import Event
 
 CENTS = 100  # rings hold hundredths of a currency's major unit
-MOST = 1_000_000_000  # of one event: an absurd amount must not overflow a sum
+MOST = 10**13  # of one event: an absurd amount must not overflow a sum
 
 
 def amount_of(event: Event, sum_: Sum, currency: str) -> int:
@@ -24,7 +24,9 @@ def amount_of(event: Event, sum_: Sum, currency: str) -> int:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return 0.0
+    return float(min(max(value, -MOST), MOST))  # JSON has whole numbers that no float can hold
 
 
 class Units:

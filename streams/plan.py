@@ -48,7 +48,7 @@ class Plan:
             self.probes += self._probes(index, signal)
         self.live_marks = tuple(self._of_type(f"live.{mark}") for mark in ("started", "ended"))
         self.registered = self._of_type("account.registered")
-        for matcher in list(self.matchers):  # events that links look at, though no measure counts them
+        for matcher in self.matchers:  # events that links look at, though no test counts them: the list grows
             for kind in (*matcher.unless, *([matcher.undone_by] if matcher.undone_by else [])):
                 self._of_type(kind)
             if matcher.follows is not None:

@@ -104,7 +104,7 @@ def continued(
         episode = _with(episode, abnormal_at=end)
     if best.level > episode.severity:
         return _revised(episode, "escalated", "severity", best, severity=best.level)
-    if same and same[0].holds and same[0].observed >= GROWN * episode.observed:
+    if same and same[0].holds and same[0].observed >= max(GROWN * episode.observed, episode.observed + 1e-9):
         return _revised(episode, "updated", "threshold", same[0])
     if end - episode.abnormal_at >= policy.resolve_after:
         return _revised(episode, "resolved", "normal_again" if best.observed else "silent", best)

@@ -357,9 +357,11 @@ class RateWatch:
         """The trials or orders of the base pane that ends now, at their entities' levels."""
         row = self.of_rings[self.base].pane(end)
         slot = np.flatnonzero(row)
-        market, brings = self.people.market_of[slot], row[slot].astype(np.int64) * self.own[slot]
-        if not self.of_units.plain:
-            brings = np.rint(brings / self.of_units.per(market)).astype(np.int64)
+        market, raw = self.people.market_of[slot], row[slot].astype(np.int64)
+        if self.of_units.plain:
+            brings = raw * self.own[slot]
+        else:
+            brings = np.rint(raw / self.of_units.per(market) * self.own[slot]).astype(np.int64)
         if self.beside:
             self.of_since_fold[slot] += row[slot]
             self.lift.due.append(end, add_up(market, brings, len(self.total)))

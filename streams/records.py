@@ -22,7 +22,8 @@ TYPES = frozenset(get_args(EventType))
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Text = Annotated[str, Meta(max_length=64)]
-Millis = Annotated[int, Meta(ge=0, le=4102444800000)]
+MILLIS_MAX = 4102444800000  # the beginning of the year 2100
+Millis = Annotated[int, Meta(ge=0, le=MILLIS_MAX)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
 Attribute = str | int | float | bool
@@ -82,8 +83,8 @@ def decode_event(key: bytes | None, value: bytes) -> Event:
 
 def _check_attrs(kind: str, attrs: dict[str, Attribute]) -> None:
     ref_at = attrs.get("ref_at", 0)
-    if type(ref_at) is not int or ref_at < 0:
-        raise RecordError("invalid_field", "$.attrs.ref_at", "Expected `int` >= 0")
+    if type(ref_at) is not int or not 0 <= ref_at <= MILLIS_MAX:
+        raise RecordError("invalid_field", "$.attrs.ref_at", f"Expected `int` from 0 to {MILLIS_MAX}")
     stars = attrs.get("stars", 1) if kind == "review.posted" else 1
     if isinstance(stars, str | bool) or not 1 <= stars <= 5:
         raise RecordError("invalid_field", "$.attrs.stars", "Expected a number from 1 to 5")

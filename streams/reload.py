@@ -11,6 +11,7 @@ from mode import get_logger
 
 from config.catalogue import CatalogueError, load
 from config.schema import Catalogue
+from streams.engine import Engine
 
 log = get_logger(__name__)
 
@@ -29,6 +30,18 @@ def look(folder: Path) -> Look:
             continue
         found.append((str(path.relative_to(folder)), stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return tuple(found)
+
+
+def fixed_while_running(old: Catalogue, new: Catalogue) -> list[str]:
+    """What may not change in a running engine, nor over a restart from its checkpoint."""
+    was, now = old.engine, new.engine
+    facts = (("pane", was.pane, now.pane), ("limits.evidence", was.limits.evidence, now.limits.evidence))
+    return [
+        f"engine.yaml: $.{name} is {new_value}, was {old_value}; expected the same while running: start anew under "
+        f"another group and topic prefix"
+        for name, old_value, new_value in facts
+        if old_value != new_value
+    ]
 
 
 class Folder:
@@ -54,10 +67,10 @@ class Folder:
         self._read, self._asked = now, False
         try:
             read = await asyncio.to_thread(load, self.folder)
-            if read.engine.pane != self.catalogue.engine.pane:
-                raise CatalogueError([f"engine.yaml: $.pane is {read.engine.pane}, was {self.catalogue.engine.pane}; "
-                                      "expected the same while running: start anew under another group and topic "
-                                      "prefix"])  # fmt: skip
+            fixed = fixed_while_running(self.catalogue, read)
+            if fixed:
+                raise CatalogueError(fixed)
+            await asyncio.to_thread(Engine, read, "", 0)  # a change is recorded for ever: it must not fail later
         except CatalogueError as error:
             self.problems = error.problems
             log.error("the changed configuration is refused, %s stays", self.catalogue.version)

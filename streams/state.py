@@ -47,7 +47,7 @@ class Memo(msgspec.Struct, frozen=True):
     live: int
     hours: list[tuple[int, int, int]]
     evidence_end: int
-    begun: list[tuple[int, int]]
+    begun: list[tuple[int, int, int]]
     overturned: list[tuple[int, int]]
     repeats: list[list[tuple[int, list[tuple[int, str, int]]]]]
     repeats_touched: list[list[tuple[int, int]]]
@@ -155,7 +155,7 @@ def _memo(engine: Engine) -> Memo:
         live=people.live,
         evidence_end=engine.evidence.end,
         hours=[(hour, *offsets) for hour, offsets in engine.evidence.hours.items()],
-        begun=sorted(engine.begun.items()),
+        begun=sorted((*key, at) for key, at in engine.begun.items()),
         overturned=sorted(engine.overturned),
         repeats=[[(slot, list(times)) for slot, times in w.times.items()] for w in repeats],
         repeats_touched=[list(w.touched.items()) for w in repeats],
@@ -173,7 +173,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     engine.clock.closed, engine.clock.votes = memo.closed, dict(memo.votes)
     engine.started, engine.next_offset, engine.trusted_offset = memo.started, memo.next_offset, memo.trusted_offset
     engine.episodes = {(signal, slot): episode for signal, slot, episode in memo.episodes}
-    engine.begun = dict(memo.begun)
+    engine.begun = {(signal, test): at for signal, test, at in memo.begun}
     engine.overturned = set(memo.overturned)
     engine.rested = {(signal, slot): (at, severity) for signal, slot, at, severity in memo.rested}
     entities.names = [tuple(name) if name else None for name in memo.names]  # type: ignore[misc]

@@ -7,15 +7,18 @@
 | a test's measure, `of`, windows, detector or newcomers | that test learns anew; panes of the same measure are kept |
 | a signal added | it learns from now on; panes that another signal has are there at once |
 | a signal removed, or all its tests new | its open episodes are resolved, `config` |
-| a market's delay curve | outcome tests that use it learn anew |
-| `pane` in engine.yaml | refused: start anew under another group and topic prefix |
+| the delay curve of a market that was seen | outcome tests that use it learn anew, in all markets |
+| currency or money unit of a market that was seen | tests of money learn anew, in all markets |
+| `pane` or `limits.evidence` in engine.yaml | refused: start anew under another group and topic prefix |
 """
 
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from config.schema import Severity
+from streams.entities import UNBORN
 from streams.links import Links
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Watch
@@ -25,8 +28,8 @@ from streams.windows import NEVER, Ring
 Identity = tuple[Any, ...]
 
 
-def take_over(old: Plan, new: Plan, closed: int, ahead: int) -> set[tuple[str, int]]:
-    """Move what fits into the new plan; returns the tests (signal, index) that have their memory."""
+def take_over(old: Plan, new: Plan, closed: int, ahead: int) -> dict[tuple[str, int], int]:
+    """Move what fits into the new plan; returns where each test (signal, index) that keeps its memory is now."""
     before = {(old.matchers[m], pane): ring for (m, pane), ring in old.rings.items()}
     for (matcher, pane), ring in new.rings.items():
         was = before.get((new.matchers[matcher], pane))
@@ -34,20 +37,40 @@ def take_over(old: Plan, new: Plan, closed: int, ahead: int) -> set[tuple[str, i
             _pour(was, ring)
         elif closed != NEVER:
             ring.open_until(closed + ahead)
-    known = {
-        identity: watch
-        for name, watches in zip(old.names, old.watches, strict=True)
-        for identity, watch in _identified(old, name, watches)
-    }
-    kept = set()
+    known: dict[Identity, list[tuple[int, Watch]]] = {}
+    for name, watches in zip(old.names, old.watches, strict=True):
+        for index, (identity, watch) in enumerate(_identified(old, name, watches)):
+            known.setdefault(identity, []).append((index, watch))
+    kept: dict[tuple[str, int], int] = {}
+    fresh: list[RateWatch] = []
     for name, watches in zip(new.names, new.watches, strict=True):
         for index, (identity, watch) in enumerate(_identified(new, name, watches)):
-            if identity in known:
-                _inherit(known.pop(identity), watch)
-                kept.add((name, index))
+            if known.get(identity):
+                place, before_it = known[identity].pop(0)
+                _inherit(before_it, watch)
+                kept[name, place] = index
             elif isinstance(watch, RateWatch):
-                watch.grow()
+                fresh.append(watch)
+    for watch in fresh:
+        _begin(watch, old, new)
     return kept
+
+
+def _begin(watch: RateWatch, old: Plan, new: Plan) -> None:
+    """A test that learns anew among entities that live already: as for newcomers, everybody is like its peers.
+
+    Outcomes that another test counts go on counting from when that one began: the panes are common to both.
+    """
+    matcher = new.matchers[watch.matcher]
+    started = [
+        one.delays.started
+        for one in old.rate_watches()
+        if one.kind == "outcome" and old.matchers[one.matcher] == matcher and one.delays.started != NEVER
+    ]
+    if watch.kind == "outcome" and started:
+        watch.delays.started = min(started)
+    watch.grow()
+    watch.born(np.flatnonzero(new.people.born != UNBORN))
 
 
 def _identified(plan: Plan, name: str, watches: list[Watch]) -> list[tuple[Identity, Watch]]:
@@ -66,16 +89,34 @@ def _identified(plan: Plan, name: str, watches: list[Watch]) -> list[tuple[Ident
             measures = (plan.matchers[watch.matcher],)
         else:
             of = None if watch.of_matcher is None else plan.matchers[watch.of_matcher]
-            measures = (plan.matchers[watch.matcher], of, msgspec.json.encode(watch.delays.curves))
+            measures = (plan.matchers[watch.matcher], of, _of_markets(plan, watch))
         out.append(((name, what, *measures), watch))
     return out
+
+
+def _of_markets(plan: Plan, watch: RateWatch) -> bytes:
+    """What each market that was seen brings to a test: its delay curve, its money."""
+    curves, catalogue = watch.delays.curves, plan.catalogue
+    money = plan.matchers[watch.matcher].sum is not None
+    facts = [
+        (
+            code,
+            curves.get(code, curves.get("default")) if watch.kind == "outcome" else None,
+            (catalogue.market(code).currency, catalogue.market(code).money_unit) if money else None,
+        )
+        for code in plan.people.markets
+    ]
+    return msgspec.json.encode(facts)
 
 
 def _inherit(was: Watch, watch: Watch) -> None:
     names: tuple[str, ...]
     if isinstance(watch, RateWatch):
-        names = tuple(name for name in watch.STATE if name != "campaigns")
-        watch.campaigns.inherit(was.campaigns)  # type: ignore[union-attr]
+        assert isinstance(was, RateWatch)
+        names = tuple(name for name in watch.STATE if name not in ("campaigns", "week", "delays"))
+        watch.campaigns.inherit(was.campaigns)
+        watch.week.inherit(was.week)
+        watch.delays.inherit(was.delays)
     elif isinstance(watch, RepeatWatch):
         names = ("times", "touched")
     else:

@@ -18,12 +18,18 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     epoch: int
     after_offset: int = -1
     up_to: int | None = None  # ms
-    replaces: str | None = None  # the configuration version that `catalogue` takes the place of, and of no other
+    replaces: str | None = None  # the configuration version that `catalogue` takes the place of, and of no other;
+    # without it, the configuration that the partition's first owner began under
     catalogue: str | None = None  # packed
 
 
 encode_tick = msgspec.json.Encoder().encode
 decode_tick = msgspec.json.Decoder(Tick).decode
+
+
+def first_catalogue(log: Iterable[tuple[int, Tick]]) -> str | None:
+    """The packed configuration under which a partition began: for an owner that finds no checkpoint."""
+    return next((tick.catalogue for _, tick in log if tick.catalogue is not None and tick.replaces is None), None)
 
 
 def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:

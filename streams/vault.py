@@ -79,7 +79,7 @@ class Vault:
         tick = Tick(self.partition, self.epoch, after_offset, up_to)
         return await self._write_tick(tick), tick
 
-    async def write_change(self, after_offset: int, replaces: str, catalogue: Catalogue) -> tuple[int, Tick]:
+    async def write_change(self, after_offset: int, replaces: str | None, catalogue: Catalogue) -> tuple[int, Tick]:
         """Record that another configuration decides from here on; as for a tick."""
         tick = Tick(self.partition, self.epoch, after_offset, None, replaces, pack(catalogue).decode())
         return await self._write_tick(tick), tick

@@ -57,6 +57,12 @@ class Ring:
         np.add.at(self.cells.reshape(-1), pane % self.rows * self.cells.shape[1] + slot, much)
         return int(len(fits) - len(pane))
 
+    def take_back(self, time: int, slot: int) -> None:
+        """One event less, if it is still here."""
+        pane = time // self.pane_ms
+        if self.newest - self.rows < pane <= self.newest and self.cells[pane % self.rows, slot] > 0:
+            self.cells[pane % self.rows, slot] -= 1
+
     def pane(self, end: int) -> np.ndarray:
         """The row of the pane that ends at `end`."""  # (capacity,)
         row: np.ndarray = self.cells[(end // self.pane_ms - 1) % self.rows]

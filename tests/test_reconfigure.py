@@ -15,7 +15,7 @@ from streams.columns import Record
 from streams.engine import Engine
 from streams.records import encode_alert
 from streams.shard import Shard
-from streams.ticks import Tick, valid
+from streams.ticks import Tick, first_catalogue, valid
 from tests.streamed import TOPIC, eager, hostile, shipped
 
 change = msgspec.structs.replace
@@ -91,7 +91,7 @@ def test_a_new_measure_learns_anew_and_is_silent_until_it_has_warmed_up() -> Non
     measures = {**signal.measures, "reports": Measure(one="report", many="reports", events=["order.paid"])}
     engine.reconfigure(with_signal(eager(), "report_spike", measures=measures, warmup="90d"))
     assert "report_spike" not in {alert.signal for alert in engine.feed(second).alerts}
-    assert list(engine.begun) == [engine.plan.names.index("report_spike")]
+    assert list(engine.begun) == [(engine.plan.names.index("report_spike"), 0)]
 
 
 def test_a_checkpoint_behind_a_change_holds_the_configuration_of_then() -> None:
@@ -152,3 +152,66 @@ def test_a_catalogue_comes_out_of_its_bytes_as_it_was() -> None:
         unpack(b'{"version":"x"}')
     with pytest.raises(CatalogueError, match="calendar comes out otherwise"):
         unpack(pack(change(shipped(), calendar={})))
+
+
+def test_an_episode_follows_its_test_to_another_place() -> None:
+    first, second = halves()
+    engine = Engine(eager(), TOPIC, 0)
+    lines(engine, first)
+    name = "violation_burst"
+    signal = engine.plan.names.index(name)
+    tests = eager().signals[name].tests
+    of = {key: episode for key, episode in engine.episodes.items() if key[0] == signal}
+    assert len({episode.test for episode in of.values()}) > 1
+    turned = [*tests[1:], tests[0]]
+    out = engine.reconfigure(with_signal(eager(), name, tests=turned))
+    assert not out.alerts
+    for key, episode in of.items():
+        assert engine.episodes[key].test == (episode.test - 1) % len(tests)
+    without = engine.reconfigure(with_signal(eager(), name, version="third", tests=[tests[2], tests[0]]))
+    assert len(without.alerts) == sum(episode.test == 1 for episode in of.values())
+    engine.feed(second)
+
+
+def test_the_shape_of_a_week_is_that_of_the_new_configuration_live_and_restored() -> None:
+    first, second = halves()
+    engine = Engine(eager(), TOPIC, 0)
+    lines(engine, first)
+    hours = [float(1 + hour % 3) for hour in range(24)]
+    markets = {code: change(market, hours=hours) for code, market in eager().markets.items()}
+    engine.reconfigure(change(eager(), version="shape", markets=markets))
+    snapshot = state.take(engine)
+    restored = Engine(unpack(snapshot.arrays[state.CATALOGUE].tobytes()), TOPIC, 0)
+    state.restore(restored, snapshot)
+    restored.prefill(first)
+    assert lines(restored, second) == lines(engine, second)
+
+
+def test_a_new_signal_among_old_creators_expects_of_them_what_peers_do() -> None:
+    first, _ = halves()
+    engine = Engine(eager(), TOPIC, 0)
+    lines(engine, first)
+    signals = {**eager().signals, "second_orders": eager().signals["order_spike"]}
+    engine.reconfigure(change(eager(), version="more", signals=signals))
+    (fresh,) = engine.plan.watches[engine.plan.names.index("second_orders")]
+    living = engine.people.born >= 0
+    assert (fresh.own[living] > 0).all()
+    assert fresh.total.sum() == fresh.own.sum() > 0
+
+
+def test_a_smaller_quorum_closes_what_it_can_at_once() -> None:
+    records = hostile(3, n=300, hours=8)
+    engine = Engine(eager(quorum=9), TOPIC, 0)
+    engine.feed(records)
+    engine.reconfigure(change(eager(quorum=1), version="small"))
+    assert not engine.clock.ready()
+
+
+def test_an_owner_without_a_checkpoint_begins_as_the_first_owner_did() -> None:
+    began = Tick(0, 1, -1, None, None, "{}")
+    log = [(0, Tick(0, 1)), (1, began), (2, Tick(0, 1, 7, None, "a", '{"b":1}')), (3, Tick(0, 2))]
+    assert first_catalogue(log) == "{}"
+    assert first_catalogue(log[2:]) is None
+    shard = Shard(Engine(eager(), TOPIC, 0), list(valid(log[:2])))
+    shard.feed(halves()[0][:5])
+    assert shard.engine.catalogue == eager()
