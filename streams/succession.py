@@ -81,6 +81,8 @@ def _identified(plan: Plan, name: str, watches: list[Watch]) -> list[tuple[Ident
         for field in ("minimum", "minimum_of", "effect", "measure", "of"):
             if field in watch.test.__struct_fields__:
                 bare[field] = 1 if field not in ("measure", "of") else "it"  # type: ignore[assignment]
+        if isinstance(watch, SequenceWatch):  # words are not memory
+            bare["steps"] = [msgspec.structs.replace(step, says="it happens") for step in watch.test.steps]  # type: ignore[assignment]
         what = msgspec.json.encode(msgspec.structs.replace(watch.test, **bare))
         measures: tuple[Any, ...]
         if isinstance(watch, SequenceWatch):
