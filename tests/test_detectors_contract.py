@@ -29,7 +29,7 @@ STEPS = [
     {"name": "withdrawal", "within_ms": 90, "count": 3},
 ]
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
-    "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}],
+    "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],

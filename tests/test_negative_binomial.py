@@ -33,6 +33,23 @@ def test_p_values_of_new_entities_are_super_uniform_under_their_own_null():
     assert excess_of_false_alarms(score.p_value).max() > 20.0
 
 
+def test_too_few_are_judged_by_the_other_tail_and_as_honestly():
+    low = NegativeBinomialTail(side="low")
+    rng = np.random.default_rng(4)
+    value = rng.poisson(rng.gamma(2.0, 0.5, 200_000) * 30.0).astype(float)
+    _, score = low.step(low.init(len(value)), observe(value, expected=30.0))
+    assert excess_of_false_alarms(score.p_value).max() < 4.0
+    few = observe([0.0, 3.0, 30.0, 90.0], expected=30.0)
+    _, score = low.step(low.init(4), few)
+    mean, phi = 30.0, 0.5
+    theirs = stats.nbinom.cdf([0, 3, 30, 90], 1 / phi, 1 / (1 + phi * mean))
+    np.testing.assert_allclose(low.tail(low.init(4), few), theirs, rtol=1e-9)
+    clears = low.clears_at(low.init(4), few, 1.5)
+    at = observe(clears, expected=30.0)
+    assert (low.step(low.init(4), at)[1].score < 1.5).all()
+    assert (low.step(low.init(4), observe(clears - 1.0, expected=30.0))[1].score >= 1.5).all()
+
+
 def test_p_values_stay_super_uniform_once_the_level_is_learned():
     rng = np.random.default_rng(2)
     level = rng.gamma(2.0, 0.5, 20_000) * 3.0
