@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.catalogue import load
+from streams import reload
 from streams.reload import Folder
 from tests.catalogues import FILES, spoil, write_catalogue
 
@@ -72,11 +73,12 @@ async def test_a_file_written_anew_with_the_same_text_leaves_the_configuration(p
 
 
 async def test_a_bad_one_is_refused_and_the_last_good_one_stays(
-    path: Path, folder: Folder, caplog: pytest.LogCaptureFixture
+    path: Path, folder: Folder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = folder.catalogue
     spoil(path, "signals/refunds.yaml", "lifecycle: performance", "lifecycl: performance")
     spoil(path, "signals/takeover.yaml", "minimum: 1", "minimum: none")
+    monkeypatch.setattr(reload, "log", logging.getLogger("a test's own"))  # others may have silenced the module's
     with caplog.at_level(logging.ERROR):
         assert await looked(folder, 3) == [False, True, False]  # and it is told once
     assert folder.catalogue is good
