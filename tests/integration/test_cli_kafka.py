@@ -34,12 +34,12 @@ def test_topics_are_created_once_and_what_differs_is_told(kafka: str, topic_pref
     prefix = ("--topic-prefix", topic_prefix)
     missing = ripcurrent(kafka, "topics", "--check", *prefix)
     assert missing.returncode == 1
-    assert len(missing.stderr.splitlines()) == 5
+    assert len(missing.stderr.splitlines()) == 6
     first = ripcurrent(kafka, "topics", "--partitions", "3", *prefix)
     assert first.returncode == 0, first.stderr
-    assert first.stdout.count("created ") == 5
+    assert first.stdout.count("created ") == 6
     again = ripcurrent(kafka, "topics", "--partitions", "3", *prefix)
-    assert (again.returncode, again.stdout) == (0, "5 topics are as they must be\n")
+    assert (again.returncode, again.stdout) == (0, "6 topics are as they must be\n")
     other = ripcurrent(kafka, "topics", "--partitions", "4", "--check", *prefix)
     assert other.returncode == 1
     assert f"{topic_prefix}creator-events: has 3 partitions, expected 4 partitions" in other.stderr
