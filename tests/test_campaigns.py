@@ -104,3 +104,12 @@ def test_a_week_begins_in_its_markets_shape_by_its_own_clock_and_ends_in_what_wa
         for hour in range(1, 25):
             week.learn(START + day * DAY + hour * HOUR, np.array([50.0]), np.array([50.0]))
     assert week.profile(START + 14 * HOUR)[0] == pytest.approx(1.0, abs=0.1)
+
+
+def test_an_alerts_labels_name_the_campaign_in_force_beside_the_signals_own() -> None:
+    engine = Engine(with_sales(SALE, change(SALE, name="Payday")), TOPIC, 0)
+    engine.feed(numbered([event(c, "order.paid", f"c{c}", START + c) for c in range(4)]))
+    slot, signal = engine.entities.slots["c1", "TH"], engine.plan.names.index("refund_rate")
+    own = engine.plan.signals[signal].labels
+    labels = [engine.writer._labels(signal, slot, "", end) for end in (SALE.start_ms, SALE.end_ms, SALE.end_ms + 1)]
+    assert labels == [own, own | {"campaign": "Sale, Payday"}, own]
