@@ -39,7 +39,7 @@ from streams.topics import Topics, create
 
 PARTITIONS = 4
 PLANTED = ("account_takeover", "complaint_surge", "fake_engagement", "order_spike", "refund_surge", "violation_burst")
-RECALL_MIN = 0.8
+RECALL_MIN = 0.68  # of 42: what is caught in 80 of 100 is fewer by chance in one market of 40
 FALSE_MAX = 2.0  # per 1,000 creator-days, in the long run
 CHANCE = 0.99  # a demo is one market: it fails on more false alerts than this rate gives in 99 of 100 markets
 START_SECONDS = 60.0  # for the worker, from its start to its first progress
