@@ -28,6 +28,7 @@ class Observation(NamedTuple):
     gap: Ints  # (n,) panes that the entity sat out since it last stepped; each had value 0
     gap_expected: Floats  # (n,) the sum of `expected` over those panes
     learn: Bools  # (n,) whether to learn from the value after scoring it (overlapping windows score without learning)
+    between: Floats  # (n,) relative variance of the peers' levels; 0: unknown, then the detector's own prior stands
 
 
 class Score(NamedTuple):
@@ -66,6 +67,7 @@ def observe(
     gap: ArrayLike = 0,
     gap_expected: ArrayLike = 0.0,
     learn: ArrayLike = True,
+    between: ArrayLike = 0.0,
 ) -> Observation:
     """An Observation from whatever broadcasts to the value's shape.
 
@@ -86,4 +88,5 @@ def observe(
         filled(gap, np.int64),
         filled(gap_expected, np.float64),
         filled(learn, np.bool_),
+        filled(between, np.float64),
     )

@@ -33,6 +33,7 @@ import numpy as np
 from detectors.base import Floats, Observation, Score
 from detectors.tails import last_whole, share_tail, surprise, usual_counts
 
+STRENGTH_MAX = 5_000.0  # trials
 SHARE_MIN = 1e-9  # peers' shares are kept this far from 0 and 1
 
 
@@ -91,12 +92,18 @@ class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
 
     def _posterior(self, s: _State, x: Observation) -> tuple[Floats, Floats]:
         share = _share(x)
-        alpha = self.prior_strength * share + s.hits
-        beta = self.prior_strength * (1.0 - share) + np.maximum(s.trials - s.hits, 0.0)
+        strength = self.strength(x.between, share)
+        alpha = strength * share + s.hits
+        beta = strength * (1.0 - share) + np.maximum(s.trials - s.hits, 0.0)
         spread = (1.0 - share) / (share * np.maximum(x.dispersion, 1e-12)) - 1.0
         most = np.maximum(np.minimum(spread, self.concentration_max), 1.0)
         scale = np.minimum(most / (alpha + beta), 1.0)
         return alpha * scale, np.maximum(beta * scale, 1.0)
+
+    def strength(self, between: Floats, share: Floats) -> Floats:
+        """Trials after which the own share weighs half, (n,): the peers' shares say it where they are known."""
+        known = (1.0 - share) / (share * np.maximum(between, 1e-9)) - 1.0
+        return np.where(between > 0.0, np.clip(known, 1.0, STRENGTH_MAX), self.prior_strength)
 
     def _fold(self, s: _State, value: Floats, trials: Floats) -> _State:
         """Learn the sample on probation; (value, trials) takes its place."""

@@ -5,7 +5,7 @@ entity's size; new entities are judged by their peers' level at first. Misses: a
 takes hundreds of panes; PoissonFocus sees it), a change to the other side, and one slow enough for the level
 to follow it. An expectation of 0 makes any value impossible.
 
-Formula: level ratio r ~ Gamma(a, a), so after hits A and mass B its mean is (a + A) / (a + B), and the value
+Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where the peers' spread is known, else prior_strength; so after hits A and mass B its mean is (a + A) / (a + B), and the value
 is negative binomial with m = ratio * expected and variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion +
 own, where own = max(0, V / (c + U)) is the dispersion beyond what x.dispersion states. Learning a sample y
 with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) /
@@ -56,7 +56,7 @@ _Positive = Annotated[float, msgspec.Meta(gt=0)]
 class NegativeBinomialTail(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="negative_binomial"
 ):
-    prior_strength: _Positive = 2.0  # expected counts after which the own level weighs half
+    prior_strength: _Positive = 2.0  # expected counts after which the own level weighs half, where x.between is 0
     memory: _Positive = 21.0  # half-life, learned samples
     dispersion_prior: _Positive = 5.0  # samples' worth of belief in no dispersion of its own
     side: Literal["high", "low"] = "high"  # whether too many are strange, or too few
@@ -67,29 +67,29 @@ class NegativeBinomialTail(
     def step(self, state: _State, x: Observation) -> tuple[_State, Score]:
         seen = ~np.isnan(x.value)
         rested = self._rest(state, x)
-        mean, phi = self._predict(rested, x.expected, x.dispersion)
+        mean, phi = self._predict(rested, x.expected, x.dispersion, x.between)
         p = self._tail(np.where(seen, x.value, 0.0), mean, phi)
         score = Score(*(np.where(seen, a, np.nan) for a in (surprise(p), mean, p)))
         learn = seen & x.learn
         if not learn.any():
             return rested, score
-        learned = self._fold(rested, x.dispersion, x.value, x.expected)
+        learned = self._fold(rested, x, x.value, x.expected)
         return _State(*(np.where(learn, a, b) for a, b in zip(learned, rested, strict=True))), score
 
     def tail(self, state: _State, x: Observation) -> Floats:
         """P(X >= value), or P(X <= value), exact also where `step` reports 1."""
         far = count_tail if self.side == "high" else count_floor
-        return far(x.value, *self._predict(self._rest(state, x), x.expected, x.dispersion))
+        return far(x.value, *self._predict(self._rest(state, x), x.expected, x.dispersion, x.between))
 
     def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Counts between which the value was expected, from the state before the step."""
-        mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion)
+        mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion, x.between)
         sd = np.sqrt(mean + phi * mean * mean)
         return usual_counts(lambda v: count_tail(v, mean, phi), mean, sd, coverage)
 
     def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
         """The whole value nearest to x.value that scores under `score`, from the state before the step."""
-        mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion)
+        mean, phi = self._predict(self._rest(state, x), x.expected, x.dispersion, x.between)
         if self.side == "low":
             return last_whole(lambda v: surprise(self._tail(v, mean, phi)) >= score, np.ceil(mean)) + 1.0
         return last_whole(lambda v: surprise(self._tail(v, mean, phi)) < score, np.ceil(x.value) - 1.0)
@@ -105,25 +105,29 @@ class NegativeBinomialTail(
         p[some] = tail(value[some], mean[some], phi[some])
         return np.where(p > 0.1, 1.0, p)
 
-    def _predict(self, s: _State, expected: Floats, dispersion: Floats) -> tuple[Floats, Floats]:
+    def _predict(self, s: _State, expected: Floats, dispersion: Floats, between: Floats) -> tuple[Floats, Floats]:
         own = np.maximum(s.excess / (self.dispersion_prior + s.weight), 0.0)
-        mean = (self.prior_strength + s.hits) / (self.prior_strength + s.mass) * expected
-        return mean, 1.0 / (self.prior_strength + s.hits) + dispersion + own
+        a = self.strength(between)
+        return (a + s.hits) / (a + s.mass) * expected, 1.0 / (a + s.hits) + dispersion + own
+
+    def strength(self, between: Floats) -> Floats:
+        """Expected counts after which the own level weighs half, (n,): the peers' levels say it where they are known."""
+        return np.where(between > 0.0, 1.0 / np.maximum(between, 1e-9), self.prior_strength)
 
     def _surplus(
-        self, s: _State, value: Floats, mass: Floats, dispersion: Floats
+        self, s: _State, value: Floats, mass: Floats, x: Observation
     ) -> tuple[Floats, Floats]:
         """What a sample adds to V and U."""
-        mean, phi = self._predict(s, mass, dispersion)
+        mean, phi = self._predict(s, mass, x.dispersion, x.between)
         square = mean * mean
         scale = (1.0 + mean) * (1.0 + mean)
         residual = np.minimum((value - mean) * (value - mean), 100.0 * (mean + phi * square))
-        return (residual - mean - dispersion * square) / scale, square / scale
+        return (residual - mean - x.dispersion * square) / scale, square / scale
 
-    def _fold(self, s: _State, dispersion: Floats, value: Floats, mass: Floats) -> _State:
+    def _fold(self, s: _State, x: Observation, value: Floats, mass: Floats) -> _State:
         """Learn the sample on probation; (value, mass) takes its place."""
         d = 0.5 ** (1.0 / self.memory)
-        excess, weight = self._surplus(s, s.pending_value, s.pending_mass, dispersion)
+        excess, weight = self._surplus(s, s.pending_value, s.pending_mass, x)
         return _State(
             d * s.hits + s.pending_value, d * s.mass + s.pending_mass, value, mass,
             d * s.excess + excess, d * s.weight + weight,
@@ -136,10 +140,10 @@ class NegativeBinomialTail(
             return state
         gap = np.maximum(x.gap, 1).astype(np.float64)
         zero, each = np.zeros_like(gap), x.gap_expected / gap
-        s = self._fold(state, x.dispersion, zero, each)
+        s = self._fold(state, x, zero, each)
         fade = np.exp2((1.0 - gap) / self.memory)
         series = (1.0 - fade) / (1.0 - 0.5 ** (1.0 / self.memory))
-        excess, weight = self._surplus(s, zero, each, x.dispersion)
+        excess, weight = self._surplus(s, zero, each, x)
         rested = _State(
             fade * s.hits, fade * s.mass + series * each, zero, each,
             fade * s.excess + series * excess, fade * s.weight + series * weight,

@@ -18,6 +18,9 @@ SCALE = float(1 << 20)  # fixed point: 20 bits behind the point
 PROFILE_EVENTS = 20.0  # events that an hour of the week must have had before its own activity weighs half
 PROFILE_DAYS, PROFILE_WEEKS = 14.0, 4.0  # half-lives, in samples, of an hour's and of a weekday's activity
 LIFT_RANGE = (0.1, 30.0)
+CAPPED_TIMES = 6
+CAPS = {"volume": (8.0, 5.0), "ratio": (8.0, 5.0), "outcome": (3.0, 3.0), "share": (3.0, 3.0)}  # times what is due, and more
+SHOCK = 9.0  # squared standard deviations off the longer window's lift at which it weighs half
 LIFT_EVENTS = {"volume": 5.0, "outcome": 20.0, "share": 20.0, "ratio": 20.0}  # events by which a lift is shrunk to
 # that of the next longer window, and the longest's to 1: demand moves often and at once, what becomes of orders seldom
 
@@ -144,7 +147,7 @@ class Lift:
 
     def __init__(self, base: int, sizes: list[int], kind: str) -> None:
         self.chain = sorted(sizes, reverse=True)
-        self.strength = LIFT_EVENTS[kind]
+        self.kind, self.strength = kind, LIFT_EVENTS[kind]
         span = max(DAY, self.chain[0])
         self.seen, self.due = Series(base, span), Series(base, span)
         self.mass = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) sums of the entities' usual day and its square
@@ -160,12 +163,13 @@ class Lift:
 
     def now(
         self, end: int, size: int, market: Ints, own_count: Callable[[int], Floats], own_due: Floats, own_day: Ints,
-        spread: Floats, market_due: Callable[[int, int], Floats],
+        spread: Floats, market_due: Callable[[int, int], Floats], market_seen: Callable[[int, int], tuple[Floats, Floats]],
     ) -> tuple[Floats, Floats]:  # fmt: skip
         """The lift of each entity's peers, itself left out, and its relative variance.
 
         `own_count(size)` is what the entity did in a window, `own_due` what would be usual for it in this one,
-        `own_day` its part of `mass`; `spread` the peers' dispersion; `market_due(end, size)` what is usual for all.
+        `own_day` its part of `mass`; `spread` the peers' dispersion; `market_due(end, size)` what is usual for all,
+        `market_seen` what they did and the lift by which each was capped.
         """
         days = np.maximum((self.mass[0][market] - own_day) / SCALE, 1e-9)
         squares = np.maximum((self.mass[1][market] - fixed_square(own_day)) / SCALE, 0.0)
@@ -175,23 +179,42 @@ class Lift:
         for longer in [longer for longer in self.chain if longer >= size] or [size]:
             all_due = market_due(end, longer)
             own = own_due * (all_due / here)[market]
-            seen = np.maximum(self.seen.window(end, longer)[market] - np.minimum(own_count(longer), cap(own)), 0.0)
+            all_seen, lifted = market_seen(end, longer)
+            mine = np.minimum(own_count(longer), cap(own * lifted[market], self.kind))
+            seen = np.maximum(all_seen[market] - mine, 0.0)
             due = np.maximum(all_due[market] - own, 0.0)
             less = 1.0 + shared * due
             events = due / less
-            lift = np.clip((seen / less + self.strength * lift) / (events + self.strength), *LIFT_RANGE)
-        return lift, 1.0 / ((events + self.strength) * np.minimum(lift, 1.0))
+            usual = lift * events
+            off = seen / less - usual
+            strength = self.strength / (1.0 + off * off / (SHOCK * (1.0 + usual)))  # a shock is believed sooner
+            lift = np.clip((seen / less + strength * lift) / (events + strength), *LIFT_RANGE)
+        return lift, 1.0 / ((events + strength) * np.minimum(lift, 1.0))
 
 
-def cap(due: Floats) -> Floats:
+def cap(due: Floats, kind: str = "volume") -> Floats:
     """What one entity counts for at most among its peers: a runaway must not move its market."""
-    return np.floor(8.0 * due + 5.0)
+    times, more = CAPS[kind]
+    return np.floor(times * due + more)
 
 
 def fixed_square(day: Ints) -> Ints:
     """The square of a fixed-point number, in fixed point."""
     x = day / SCALE
     return fixed(np.minimum(x * x, 1e9))
+
+
+def capped(value: Floats, own: Floats, market: Ints, due: Floats, kind: str) -> tuple[Floats, Floats]:
+    """What the entities of each market did together, (n_markets,), and its lift, by which each of them is capped.
+
+    From what they did in all down to where the caps and the lift agree: a shock to all stays, a runaway goes.
+    """
+    n, due = len(due), np.maximum(due, 1e-9)
+    seen = add_up(market, fixed(value), n) / SCALE
+    for _ in range(CAPPED_TIMES):
+        lift = np.clip(seen / due, 1.0, LIFT_RANGE[1])
+        seen = add_up(market, fixed(np.minimum(value, cap(own * lift[market], kind))), n) / SCALE
+    return seen, lift
 
 
 class Peers:
@@ -234,14 +257,16 @@ class Spread:
     """How much counts vary beyond Poisson and beyond what the expectation's own errors explain.
 
     Two parts, learned from the windows of all entities, quiet ones included: what there is always, and what a lift
-    adds, since creators share in their market's lift unevenly. Both at once, by least squares: variance beyond
-    Poisson = (always + uneven * log(lift)**2) * mean**2.
+    adds, since creators share in their market's lift unevenly: variance beyond Poisson = (always + uneven *
+    log(lift)**2) * mean**2. The first from calm windows, the second from lifted ones, so that a strike does not make
+    everybody look restless.
     """
 
     UNEVEN = 0.16  # before anything is known: of the own lift per squared log of the market's
     ALWAYS: ClassVar = {  # before anything is known, worth so many large counts: how often people buy varies much, what
         "volume": (0.2, 5.0), "ratio": (0.2, 5.0), "outcome": (0.1, 20.0), "share": (0.1, 20.0),  # becomes of it less
     }  # fmt: skip
+    CALM = 0.07  # squared log of a lift, up to which nothing lifts
     SHARD_WEIGHT = 50.0  # large counts after which a market's own figure weighs half against all markets' in the shard
     FADE = 0.5 ** (TURN / (7 * DAY))  # a turn: a half-life of 7 days
     SURPRISE_MAX: ClassVar = {"volume": 25.0, "ratio": 16.0, "outcome": 9.0, "share": 9.0}  # squared standard
@@ -250,7 +275,7 @@ class Spread:
     def __init__(self, windows: int, kind: str) -> None:
         self.always_prior, self.prior_weight = self.ALWAYS[kind]
         self.surprise_max = self.SURPRISE_MAX[kind]
-        self.sums = np.zeros((5, windows, 0))  # (5, n_windows, n_markets) of the normal equations, faded
+        self.sums = np.zeros((4, windows, 0))  # (4, n_windows, n_markets) variance and weight, calm and lifted; faded
         self._cache: dict[int, tuple[Floats, Floats]] = {}  # of _parts, until something is learned
 
     def widen(self, markets: int) -> None:
@@ -269,9 +294,12 @@ class Spread:
         """Of each market, shrunk to the shard's, and that to the prior: counts have long tails, samples are few."""
         if window not in self._cache:
             mine, n = self.sums[:, window], self.prior_weight
-            prior = np.array([self.always_prior, 1.0, self.UNEVEN, 0.0, 1.0])[:, None] * n
+            prior = np.array([self.always_prior, 1.0, self.UNEVEN, 1.0])[:, None] * n
             shard = in_order(mine.T)[:, None] + prior
-            self._cache[window] = _least_squares(mine + shard * (self.SHARD_WEIGHT / shard[1]))
+            calm, lifted = (
+                mine[part] + shard[part] * (self.SHARD_WEIGHT / shard[part.stop - 1]) for part in (slice(0, 2), slice(2, 4))
+            )
+            self._cache[window] = np.maximum(calm[0] / calm[1], 0.0), np.maximum(lifted[0] / lifted[1], 0.0)
         return self._cache[window]
 
     def learn(
@@ -286,19 +314,11 @@ class Spread:
         beyond, weight = (residual - mean - doubt * square) / scale, square / scale
         log = np.log(lift)
         log = log * log
-        n = self.sums.shape[2]
-        parts = (beyond, weight, beyond * log, weight * log, weight * log * log)
+        calm, n = log < self.CALM, self.sums.shape[2]
+        parts = (
+            np.where(calm, beyond, 0.0), np.where(calm, weight, 0.0),
+            np.where(calm, 0.0, (beyond - always * weight) * log), np.where(calm, 0.0, weight * log * log),
+        )  # fmt: skip
         sums = np.stack([add_up(market, fixed(part), n) for part in parts])
         self.sums[:, window] = self.FADE ** max(hop // TURN, 1) * self.sums[:, window] + sums / SCALE
         self._cache.clear()
-
-
-def _least_squares(sums: Floats) -> tuple[Floats, Floats]:
-    """Both parts from the normal equations, neither under 0; if one would be, the other alone."""
-    y, w, yl, wl, wll = sums
-    inverse = 1.0 / (w * wll - wl * wl)
-    always, uneven = (y * wll - yl * wl) * inverse, (yl * w - y * wl) * inverse
-    only_always, only_uneven = np.maximum(y / w, 0.0), np.maximum(yl / wll, 0.0)
-    first = np.where(uneven < 0.0, only_always, np.where(always < 0.0, 0.0, always))
-    second = np.where(uneven < 0.0, 0.0, np.where(always < 0.0, only_uneven, uneven))
-    return first, second

@@ -14,9 +14,11 @@ from streams.calendar import Campaigns, shape_of_week
 from streams.calibration import Calibration
 from streams.delays import OUTCOME_DAYS, Delays
 from streams.entities import UNBORN, Population
+from streams.levels import Levels
 from streams.market import (
     DAY,
     HOUR,
+    LIFT_RANGE,
     SCALE,
     TURN,
     Lift,
@@ -26,6 +28,7 @@ from streams.market import (
     Week,
     add_up,
     cap,
+    capped,
     fixed,
     fixed_square,
     widened,
@@ -42,6 +45,7 @@ SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is
 SIEVE = 0.9  # of the least effect; below it nobody is scored
 APART = 1.0  # relative variance of newcomers' levels: nobody knows yet how large one will be
 KINDS = {Volume: "volume", Outcome: "outcome", Share: "share", Ratio: "ratio"}
+PRIOR_BETWEEN = {"volume": 0.5, "outcome": 0.5, "share": 0.5, "ratio": 0.5}
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
 
@@ -74,7 +78,7 @@ class RateWatch:
 
     STATE: tuple[str, ...] = (  # every attribute that changes; a part's are its own arrays
         "level", "since_fold", "of_since_fold", "own", "day", "rate_then", "total", "hours", "week", "lift", "peers",
-        "spread", "calibration", "delays", "learning_since", "unrest", "held", "campaigns",
+        "spread", "levels", "calibration", "delays", "learning_since", "unrest", "held", "campaigns",
     )  # fmt: skip
 
     def __init__(
@@ -118,9 +122,11 @@ class RateWatch:
         self.campaigns = Campaigns(catalogue, people)
         self.peers = Peers(people, self.kind)
         self.spread = Spread(len(windows), self.kind)
+        self.levels = Levels(PRIOR_BETWEEN[self.kind])
         self.calibration = Calibration(len(windows))
         self.delays = Delays(delays, people)
         self.learning_since = NEVER  # ms, the first fold
+        self._seen: dict[tuple[int, int], tuple[Floats, Floats]] = {}  # of _market_seen, likewise
         self._due: dict[tuple[int, int], Floats] = {}  # of _market_due, until a pane closes or a level moves
 
     # -- growth ------------------------------------------------------------------------------------------------
@@ -141,7 +147,7 @@ class RateWatch:
             for part in (self.lift, self.hours, self.week, self.campaigns, self.spread, self.delays):
                 part.widen(markets)
             self.total = widened(self.total, markets)
-            self._due.clear()
+            self._forget_cache()
         if cohorts > len(self.peers.rate):
             self.peers.widen(cohorts)
 
@@ -166,7 +172,7 @@ class RateWatch:
         """After a gap in which everybody was forgotten."""
         for part in (self.lift, self.hours, self.delays):
             part.jump()
-        self._due.clear()
+        self._forget_cache()
 
     def _set_own(self, slot: Ints, own: Floats) -> None:
         """The sums follow, so that what a market is due always stands at the levels of now."""
@@ -176,7 +182,11 @@ class RateWatch:
             per = None if self.of_units.plain else self.of_units.per(market)
             self.delays.relevel(slot, market, change, self.of_rings[DAY], per)
         self.own[slot] += change
+        self._forget_cache()
+
+    def _forget_cache(self) -> None:
         self._due.clear()
+        self._seen.clear()
 
     def _set_day(self, slot: Ints, day: Ints) -> None:
         market, old, n = self.people.market_of[slot], self.day[slot], self.lift.mass.shape[1]
@@ -214,6 +224,11 @@ class RateWatch:
         """What the peers' rate is multiplied by: hours by their activity, orders that are due, or trials."""
         if self.beside:
             hop = next(hop for window, hop in self.windows if window == size)
+            return self._exposure_of(end, size, hop, slot)
+        return self._exposure_of(end, size, self.base, slot)
+
+    def _exposure_of(self, end: int, size: int, hop: int, slot: Ints) -> Floats:
+        if self.beside:
             return self.of_units.of(self.of_rings[hop].window(end, size, slot), slot)
         hours = self.hours.window(end, size)[self.people.market_of[slot]]
         if self.kind == "volume":
@@ -246,7 +261,7 @@ class RateWatch:
         always = self.spread.always(window, market)
         lift, doubt = self.lift.now(
             end, size, market, lambda longer: self._count(end, longer, size, slot, value), own, self.day[slot], always,
-            self._market_due,
+            self._market_due, self._market_seen,
         )  # fmt: skip
         expected = np.maximum(usual * lift, 1e-9)
         if self.kind == "share":
@@ -256,8 +271,12 @@ class RateWatch:
         dispersion = always * restless + self.spread.uneven(window, market, lift) + doubt
         n = len(slot)
         time, gap = np.full(n, end), np.zeros(n, dtype=np.int64)
-        x = Observation(value, exposure, expected, dispersion, time, gap, np.zeros(n), learn)
+        x = Observation(value, exposure, expected, dispersion, time, gap, np.zeros(n), learn, self._between(n))
         return Judged(slot, x, rate, lift, doubt)
+
+    def _between(self, n: int) -> Floats:
+        """How much levels differ; 0 leaves it to the detector."""
+        return np.full(n, self.levels.between() if self.kind in ("outcome", "share") else 0.0)
 
     def _count(self, end: int, longer: int, size: int, slot: Ints, value: Floats) -> Floats:
         """What these entities did in the window of that size, up to its newest whole pane; `value` in this one."""
@@ -294,6 +313,9 @@ class RateWatch:
             return np.ones(len(judged.slot), dtype=np.bool_)
         then = self.rate_then[judged.slot]
         ratio = np.where(then > 0.0, self.own[judged.slot] / SCALE / np.maximum(then, 1e-12), 1.0)
+        if self.kind == "outcome":
+            part = 1.0 / np.maximum(judged.lift, 1.0)
+            ratio = ratio * part + 1.0 - part
         usual = ratio * judged.x.expected
         if self.low:
             far: Bools = SIEVE * self.effect * judged.x.value <= usual
@@ -312,11 +334,19 @@ class RateWatch:
         return type(self.level)(*(a[slot] for a in self.level))
 
     def lifted(self, judged: Judged) -> Any:
-        """The memory as it stands in a market that is lifted: a share's own hits were learned in usual times."""
+        """The memory as it stands in a market that is lifted: own events were learned in usual times.
+
+        What befalls a market's orders (a strike, an outage) comes on top of what each creator usually has, and as often
+        for each; so a lift is added to the own share or rate where it is over 1, and multiplies it below.
+        """
         memory = self.memory(judged.slot)
-        if self.kind != "share":
-            return memory
-        return memory._replace(hits=np.minimum(memory.hits * judged.lift, SHARE_MAX * memory.trials))
+        if self.kind == "share":
+            more = np.where(judged.lift > 1.0, memory.trials * judged.peer_rate, memory.hits) * (judged.lift - 1.0)
+            return memory._replace(hits=np.minimum(memory.hits + more, SHARE_MAX * memory.trials))
+        if self.kind == "outcome":
+            part = 1.0 / np.maximum(judged.lift, 1.0)
+            return memory._replace(hits=memory.hits * part + memory.mass * (1.0 - part))
+        return memory
 
     def _step(self, state: Any, x: Observation) -> tuple[Any, Score]:
         return self.test.detector.step(state, x)
@@ -338,16 +368,13 @@ class RateWatch:
             slot = slot[self._is_new(end, slot)]
             raw = row[slot].astype(np.int64)
         value = self.units.of(raw, slot)
-        tried = self.of_units.of(self.of_rings[self.base].pane(end)[slot], slot) if self.beside else None
-        exposure = tried if tried is not None else self._exposure(end, self.base, slot)
-        own = exposure * (self.own[slot] / SCALE)
-        seen = add_up(self.people.market_of[slot], fixed(np.minimum(value, cap(own))), len(self.total))
+        seen = add_up(self.people.market_of[slot], fixed(value), len(self.total))
         self.lift.seen.append(end, seen)
         if self.kind != "volume":
             self._count_exposure(end)
         else:
             self.campaigns.learn(end, self.base, seen, self._market_due(end, self.base), SCALE)
-        self._due.clear()
+        self._forget_cache()
 
     def _calendar(self, end: int) -> Floats | float:
         """What campaigns in force in the base pane that ends now add to volumes."""  # (n_markets,)
@@ -383,6 +410,24 @@ class RateWatch:
             return self.total / SCALE * hours
         return self.delays.due(end, size) * (hours * (HOUR / size))
 
+    def _market_seen(self, end: int, size: int) -> tuple[Floats, Floats]:
+        """What all entities together did in the newest whole window of that size, and the lift that caps each."""
+        seen = self._seen.get((end, size))
+        if seen is None:
+            hop = next((hop for window, hop in self.windows if window == size), 0)
+            if not hop:  # no ring reaches so far back
+                whole = self.lift.seen.window(end, size)
+                return whole, np.full(len(whole), LIFT_RANGE[1])
+            at = end // hop * hop
+            count = self.rings[hop].everybody(at, size)
+            slot = np.flatnonzero(count)
+            if self.newcomers is not None:
+                slot = slot[self._is_new(end, slot)]
+            own = self._exposure_of(at, size, hop, slot) * (self.own[slot] / SCALE)
+            value, market = self.units.of(count[slot], slot), self.people.market_of[slot]
+            seen = self._seen[end, size] = capped(value, own, market, self._market_due(end, size), self.kind)
+        return seen
+
     def learn(self, end: int, slot: Ints, kept_out: Ints) -> None:
         """A turn is over: these entities fold their last day.
 
@@ -406,12 +451,21 @@ class RateWatch:
         stays, x = self._usual_day(end, exposure, judged)
         own = exposure * (self.own[slot] / SCALE)
         keep = ~frozen
-        self.peers.learn(cohort[keep], np.minimum(value, cap(own))[keep], (exposure * stays)[keep])
+        self.peers.learn(cohort[keep], np.minimum(value, cap(own, self.kind))[keep], (exposure * stays)[keep])
+        self._learn_levels(slot, judged, keep)
         state = self._fold(slot, frozen, judged.peer_rate, x)
         self._set_day(slot, fixed(own))
         self._set_own(slot, self._own_level(state, judged.peer_rate))
         self.since_fold[slot] = 0
         self.of_since_fold[slot] = 0
+
+    def _learn_levels(self, slot: Ints, judged: Judged, keep: Bools) -> None:
+        before, x = self.memory(slot), judged.x
+        if self.kind == "share":
+            share = judged.peer_rate
+            self.levels.learn(before.hits, before.trials * share, x.value, x.expected, keep)
+        else:
+            self.levels.learn(before.hits, before.mass, x.value, x.expected, keep)
 
     def _only_newcomers(self, end: int, slot: Ints) -> Ints:
         """Those of them; who has just ceased to be one is no longer part of what newcomers do."""
@@ -465,7 +519,7 @@ class RateWatch:
         self.rate_then[slot] = rate
         if self.kind in ("outcome", "ratio"):  # a surge is not to become usual inside its own window
             usual = self._step(memory, x._replace(learn=np.zeros_like(x.learn)))[1].expected
-            doubt = x.dispersion + 1.0 / (self.test.detector.prior_strength + memory.hits)
+            doubt = x.dispersion + 1.0 / (self.test.detector.strength(x.between) + memory.hits)
             most = usual + SURGE_SD * np.sqrt(usual + doubt * usual * usual) + 1.0
             x = x._replace(value=np.minimum(x.value, np.ceil(most)))
         state, _ = self._step(memory, x)
@@ -480,7 +534,7 @@ class RateWatch:
         """Events per unit of exposure, as the detector's memory has it."""
         n = len(rate)
         zeros, none = np.zeros(n), np.zeros(n, dtype=np.int64)
-        x = Observation(zeros, np.ones(n), rate, zeros, none, none, zeros, np.zeros(n, dtype=np.bool_))
+        x = Observation(zeros, np.ones(n), rate, zeros, none, none, zeros, np.zeros(n, dtype=np.bool_), self._between(n))
         level: Floats = self._step(state, x)[1].expected
         return level
 
@@ -514,11 +568,12 @@ class RateWatch:
 
     def _level_doubt(self, slot: Ints, judged: Judged) -> Floats:
         """Relative variance of the own level, as its detector holds it."""
-        strength = self.test.detector.prior_strength
+        between = judged.x.between
         if self.kind == "share":
             share = np.clip(judged.x.expected / np.maximum(judged.x.exposure, 1e-9), 1e-6, 1.0)
+            strength = self.test.detector.strength(between, share)
             doubt: Floats = (1.0 - share) / (share * (strength + self.level.trials[slot]))
             return doubt
-        doubt = 1.0 / (strength + self.level.hits[slot])
+        doubt = 1.0 / (self.test.detector.strength(between) + self.level.hits[slot])
         return doubt
 

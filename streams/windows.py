@@ -74,6 +74,12 @@ class Ring:
         total: Ints = self.cells[(panes % self.rows)[:, None], slot].sum(axis=0, dtype=np.int64)
         return total
 
+    def everybody(self, end: int, size_ms: int) -> Ints:
+        """The same for all entities."""  # (capacity,)
+        panes = end // self.pane_ms - 1 - np.arange(size_ms // self.pane_ms)
+        total: Ints = self.cells[panes % self.rows].sum(axis=0, dtype=np.int64)
+        return total
+
 
 class Cut(NamedTuple):
     """Where a batch must be cut: before record `at` all belongs to the open panes; `moved` says the watermark moved."""
