@@ -450,6 +450,49 @@ def _print_scorecard(result: Any, labels: list[Any]) -> None:
         _out().print(line, highlight=False)
 
 
+@app.command(
+    epilog=examples(
+        "ripcurrent calibrate last-month.jsonl --budget 2",
+        "ripcurrent calibrate events.jsonl --labels labels.csv --budget 1.5",
+    )
+)
+def calibrate(
+    events: Annotated[Path, typer.Argument(metavar="EVENTS", help="Events or a recording; plain or gzip.")],
+    budget: Annotated[
+        float, typer.Option(min=0.0, help="False alarms of all signals together, per 1,000 creators and days.")
+    ] = 2.0,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="True episodes, as CSV. Without it nothing in EVENTS is taken to be true."),
+    ] = None,
+    config: Config = None,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Shards to spread plain events over; a recording has its own.")
+    ] = 4,
+) -> None:
+    """Propose thresholds: how often each signal would be wrong, and how to share a budget of false alarms out.
+
+    With labels the budget goes where it finds most, without them evenly. Nothing is written; the thresholds of a signal
+    move together, so that one number is enough.
+    """
+    from streams import calibrate as calibrator
+    from streams.recording import NoRecordingError, Recording
+    from streams.scorecard import read_kinds
+    from streams.tables import budget_table
+
+    try:
+        source = Recording(events, partitions)
+    except NoRecordingError as error:
+        raise Refused(str(error)) from None
+    catalogue = _catalogue(_settings(config=config).config)
+    true = [] if labels is None else _labels(labels)
+    with _progress("listening", source.bytes_total) as moved:
+        entries = calibrator.counted(source.entries(), lambda: moved(source.bytes_read))
+        heard = calibrator.listen(entries, catalogue, source.topic)
+    found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())
+    _out().print(budget_table(catalogue, found, calibrator.share_out(found, budget), budget))
+
+
 @app.command(epilog=examples("ripcurrent demo", "ripcurrent demo --keep"))
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep all running at the end, until Ctrl-C.")] = False,

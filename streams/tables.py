@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 from rich.markup import escape
 from rich.table import Table
+from scipy import special
 
 from config.effective import Explained
 from config.schema import Catalogue, Repeat, Severity, Signal
+from streams.calibrate import OFFSETS, Curves
 from streams.scorecard import LOOKALIKE, Scorecard, false_alarm_rate
 
 HOUR_MS = 3_600_000
@@ -82,6 +84,44 @@ def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
         each = ", ".join(f"{one.kind.removeprefix(LOOKALIKE)} {one.alerted}/{one.planted}" for one in card.lookalikes)
         lines.append(f"lookalikes of which something was said, though nothing is wrong: {each}")
     return [*lines, f"{rate:.2f} false alerts per 1,000 creator-days ({over})"]
+
+
+def budget_table(catalogue: Catalogue, c: Curves, at: list[int], budget: float) -> Table:
+    """What each signal costs now and would cost: false alarms per 1,000 creator-days with 95 % intervals."""
+    title = f"{budget:g} false alarms per 1,000 creator-days shared out ({c.creator_days:,.0f} creator-days)"
+    table, now = Table(title=title), OFFSETS.tolist().index(0.0)
+    table.add_column("signal", no_wrap=True)
+    for column in ("false now", "95 %", "move by", "lowest thresholds then", "false then", "episodes now", "then"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for s, name in enumerate(c.signals):
+        false, low, high = _rate(int(c.false[s, now]), c.creator_days)
+        found = ("", "") if not c.catches.shape[2] else (str(c.catches[s, i].sum()) for i in (now, at[s]))
+        table.add_row(
+            name, f"{false:.2f}", f"{low:.2f} to {high:.2f}", f"{OFFSETS[at[s]]:+.1f}",
+            _lowest(catalogue.signals[name], float(OFFSETS[at[s]])),
+            f"{_rate(int(c.false[s, at[s]]), c.creator_days)[0]:.2f}", *found,
+        )  # fmt: skip
+    table.add_section()
+    rows = range(len(c.signals))
+    totals = [f"{_rate(sum(int(c.false[s, i]) for s, i in zip(rows, where, strict=True)), c.creator_days)[0]:.2f}"
+              for where in ([now] * len(c.signals), at)]  # fmt: skip
+    any_of = [c.catches[list(rows), where].any(axis=0).sum() for where in ([now] * len(c.signals), at)]
+    told = [f"{n} of {c.catches.shape[2]}" if c.catches.shape[2] else "" for n in any_of]
+    table.add_row("all", totals[0], "", "", "", totals[1], *told)
+    return table
+
+
+def _lowest(signal: Signal, offset: float) -> str:
+    marks = [min(m for m in (t.severity.info, t.severity.warning, t.severity.critical) if m is not None)
+             for t in signal.tests]  # fmt: skip
+    return ", ".join(f"{mark + offset:.1f}" for mark in marks)
+
+
+def _rate(n: int, creator_days: float) -> tuple[float, float, float]:
+    """Per 1,000 creator-days, with the exact interval of a Poisson count."""
+    low, high = special.gammaincinv(max(n, 1e-9), 0.025), special.gammaincinv(n + 1, 0.975)
+    scale = 1_000.0 / max(creator_days, 1e-9)
+    return n * scale, float(low) * scale, float(high) * scale
 
 
 def duration_text(ms: int) -> str:
