@@ -32,6 +32,10 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
+    "CountCusum": [{}, {"direction": "down"}, {"rate": 8.0}],
+    "GaussianCusum": [{}, {"direction": "down", "warmup": 3, "shift": 2.0}],
+    "PageHinkley": [{}, {"direction": "down", "warmup": 3, "delta": 0.0}],
+    "CountShift": [{}, {"direction": "down"}, {"direction": "both"}],
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
@@ -49,6 +53,10 @@ EXACT_GAP = {
     "NegativeBinomialTail": ("hits", "mass", "pending_value", "pending_mass"),
     "BetaBinomialTail": ("hits", "trials", "pending_value", "pending_trials"),
     "PoissonFocus": ("hits", "mass", "used"),
+    "CountCusum": ("evidence",),
+    "GaussianCusum": ("mean", "variance", "learned", "evidence"),
+    "PageHinkley": ("mean", "variance", "learned", "evidence"),
+    "CountShift": ("sums", "peaks"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
 }
 
