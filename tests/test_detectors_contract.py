@@ -271,12 +271,12 @@ def own_null(spec: Any, rng: np.random.Generator) -> tuple[list[Observation], in
         value = rng.binomial(trials, rng.beta(known * share, np.maximum(known * (1.0 - share), 1.0)))
         return [observe(value, exposure=trials, expected=trials * share)], 0
     if name == "Concentration":  # each of 40 events by somebody new, or by one of those before
-        events = np.zeros((20_000, 40), dtype=np.int64)
+        events = np.zeros((5_000, 40), dtype=np.int64)
         for i in range(1, 40):
-            before = events[np.arange(20_000), rng.integers(0, i, 20_000)]
-            events[:, i] = np.where(rng.random(20_000) < 50.0 / (50.0 + i), i, before)
+            before = events[np.arange(5_000), rng.integers(0, i, 5_000)]
+            events[:, i] = np.where(rng.random(5_000) < 50.0 / (50.0 + i), i, before)
         busiest = np.max([(events == i).sum(axis=1) for i in range(40)], axis=0)
-        return [observe(busiest, exposure=40.0, expected=2.0)], 0
+        return [observe(busiest, exposure=40.0, expected=busiest.mean())], 0
     return [observe(rng.normal(100.0, 10.0, 400), expected=100.0, time=i) for i in range(400)], 300
 
 
