@@ -26,8 +26,8 @@ def counts(rng, shape, mean, dispersion):
 @pytest.mark.parametrize(("mean", "dispersion"), [(0.2, 2.0), (2.0, 2.0), (50.0, 0.2), (200.0, 1.0)])
 def test_p_values_are_super_uniform_for_a_dispersion_that_is_not_told(mean, dispersion):
     rng = np.random.default_rng(1)
-    off = np.exp(rng.normal(0, 0.5, 2_000))
-    _, scores = learned(counts(rng, (130, 2_000), mean, dispersion), mean * off)
+    off = np.exp(rng.normal(0, 0.5, 1_200))
+    _, scores = learned(counts(rng, (120, 1_200), mean, dispersion), mean * off)
     p = np.concatenate([s.p_value for s in scores[100:]])
     share = np.array([(p <= a).mean() for a in ALPHAS])
     errors = np.sqrt(ALPHAS / len(p)) * 2  # each entity's values share what it has learned
@@ -36,14 +36,14 @@ def test_p_values_are_super_uniform_for_a_dispersion_that_is_not_told(mean, disp
 
 def test_a_bursting_stream_gets_the_heavier_tail_that_it_has():
     rng = np.random.default_rng(2)
-    log, values = np.zeros(3_000), []
+    log, values = np.zeros(1_200), []
     for _ in range(220):
-        log = 0.9 * log + rng.normal(0, 0.5 * np.sqrt(1 - 0.81), 3_000)
+        log = 0.9 * log + rng.normal(0, 0.5 * np.sqrt(1 - 0.81), 1_200)
         values.append(rng.poisson(20 * np.exp(log)))
     state, scores = learned(np.array(values, dtype=float), 20.0)
     share = np.mean([(s.p_value <= 1e-3).mean() for s in scores[150:]])
     assert share < 3e-3
-    even, _ = learned(counts(rng, (200, 500), 20.0, 0.3), 20.0)
+    even, _ = learned(counts(rng, (200, 300), 20.0, 0.3), 20.0)
     heavy = np.median(state.excess / state.steps)
     assert heavy > 1.2 * np.median(even.excess / even.steps)
 
@@ -51,15 +51,15 @@ def test_a_bursting_stream_gets_the_heavier_tail_that_it_has():
 def test_the_weights_find_the_dispersion():
     rng = np.random.default_rng(3)
     for j in (2, 5, 8):
-        state, _ = learned(counts(rng, (200, 300), 30.0, DISPERSIONS[j]), 30.0)
+        state, _ = learned(counts(rng, (150, 200), 30.0, DISPERSIONS[j]), 30.0)
         best = state.log_weights.argmax(axis=1)
         assert (np.abs(best - j) <= 1).mean() > 0.95
 
 
 def test_known_level_and_dispersion_give_the_negative_binomials_own_tail():
     rng = np.random.default_rng(4)
-    spec = PredictiveTail(memory=5_000.0)
-    state, _ = learned(counts(rng, (2_000, 4), 10.0, 0.25), 10.0, spec)
+    spec = PredictiveTail(memory=2_000.0)
+    state, _ = learned(counts(rng, (900, 4), 10.0, 0.25), 10.0, spec)
     x = observe([35.0, 45.0, 55.0, 65.0], expected=10.0)
     want = -np.log10(stats.nbinom.sf(x.value - 1, 4, 1 / 3.5))
     np.testing.assert_allclose(spec.step(state, x)[1].score, want, rtol=0.15)

@@ -54,7 +54,7 @@ def test_a_gap_is_so_many_zeros(panes, zeros, direction):
     np.testing.assert_allclose(a.score, b.score, atol=2e-6)
 
 
-def alarms(mean, expected, dispersion, direction, n=5_000, steps=100, score=3.0):
+def alarms(mean, expected, dispersion, direction, n=3_000, steps=100, score=3.0):
     """The share of streams with a score of 3, a false alarm in 1,000 steps or more, within 100 steps."""
     rng = np.random.default_rng(7)
     spec = CountShift(direction=direction)
@@ -70,7 +70,7 @@ def alarms(mean, expected, dispersion, direction, n=5_000, steps=100, score=3.0)
 @pytest.mark.parametrize("direction", ["up", "down", "both"])
 @pytest.mark.parametrize("mean", [0.2, 3.0, 200.0])
 def test_false_alarms_are_as_rare_as_the_score_says_whatever_the_level(mean, direction):
-    assert alarms(mean, mean, 0.5, direction) < 0.1 + 4 * np.sqrt(0.1 / 5_000)
+    assert alarms(mean, mean, 0.5, direction) < 0.1 + 4 * np.sqrt(0.1 / 3_000)
 
 
 def test_the_same_check_sees_a_dispersion_that_is_not_told():

@@ -17,6 +17,7 @@ class Row(NamedTuple):
     stream: Stream
     share: bool = False  # k of n
     told: bool = False  # whether x.dispersion says something
+    untold: bool = False  # shares that vary though nothing says so: BetaBinomialTail has no dispersion of its own
     hangs_together: bool = False  # autocorrelated: the looser bar
 
 
@@ -126,4 +127,5 @@ ROWS = [
     Row("shares of 1-100,000 trials", shares(0.05, None, 1e5), share=True),
     Row("shares of 1-1,000 trials", shares(0.3, None, 1e3), share=True),
     Row("shares of 1-100,000, varying, c 50, told", shares(0.3, 50.0, 1e5), share=True, told=True),
+    Row("shares of 1-100,000, varying, c 50, not told", shares(0.3, 50.0, 1e5), share=True, untold=True),
 ]
