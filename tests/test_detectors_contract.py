@@ -31,7 +31,12 @@ STEPS = [
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
+    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
+    "CountCusum": [{}, {"direction": "down"}, {"rate": 8.0}],
+    "GaussianCusum": [{}, {"direction": "down", "warmup": 3, "shift": 2.0}],
+    "PageHinkley": [{}, {"direction": "down", "warmup": 3, "delta": 0.0}],
+    "CountShift": [{}, {"direction": "down"}, {"direction": "both"}],
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
@@ -48,8 +53,20 @@ every_detector = pytest.mark.parametrize("spec", SPECS)
 EXACT_GAP = {
     "NegativeBinomialTail": ("hits", "mass", "pending_value", "pending_mass"),
     "BetaBinomialTail": ("hits", "trials", "pending_value", "pending_trials"),
+    "PredictiveTail": ("hits", "mass", "squares", "steps"),
     "PoissonFocus": ("hits", "mass", "used"),
+    "CountCusum": ("evidence",),
+    "GaussianCusum": ("mean", "variance", "learned", "evidence"),
+    "PageHinkley": ("mean", "variance", "learned", "evidence"),
+    "CountShift": ("sums", "peaks"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
+}
+
+# Whose scores do not change with the value's unit, and with which floors: a detector not named claims nothing.
+SCALE_INVARIANT: dict[str, dict[str, Any]] = {
+    "EwmaZ": {"warmup": 3, "sd_min": 1e-12},
+    "GaussianCusum": {"warmup": 5, "sd_min": 1e-12},
+    "PageHinkley": {"warmup": 5, "sd_min": 1e-12},
 }
 
 
@@ -236,6 +253,84 @@ def test_scores_are_rounded_and_log_p_scores_agree_with_their_p_values(spec):
         np.testing.assert_allclose(score.score[has], log_p, atol=1e-6)
 
 
+def own_null(spec: Any, rng: np.random.Generator) -> tuple[list[Observation], int]:
+    """Observations of the law that the p-values assume, and the first of them to be judged.
+
+    A detector that is not named here learns its law from its past: 300 samples of nothing but noise.
+    """
+    n, name = 60_000, type(spec).__name__
+    expected, told = np.exp(rng.normal(1.5, 1.5, n)), np.where(rng.random(n) < 0.5, 0.0, 0.3)
+    if name in ("NegativeBinomialTail", "PredictiveTail"):  # new entities, whose levels the prior draws
+        own = 2.0 ** (rng.integers(-16, 7, n) / 2) if name == "PredictiveTail" else 0.0
+        phi = 1.0 / spec.prior_strength + told + own
+        value = rng.poisson(expected * rng.gamma(1.0 / phi, phi))
+        return [observe(value, expected=expected, dispersion=told)], 0
+    if name == "BetaBinomialTail":
+        trials, share = rng.integers(1, 200, n), rng.uniform(0.02, 0.4, n)
+        known = min(spec.prior_strength, spec.concentration_max)
+        value = rng.binomial(trials, rng.beta(known * share, np.maximum(known * (1.0 - share), 1.0)))
+        return [observe(value, exposure=trials, expected=trials * share)], 0
+    if name == "Concentration":  # each of 40 events by somebody new, or by one of those before
+        events = np.zeros((5_000, 40), dtype=np.int64)
+        for i in range(1, 40):
+            before = events[np.arange(5_000), rng.integers(0, i, 5_000)]
+            events[:, i] = np.where(rng.random(5_000) < 50.0 / (50.0 + i), i, before)
+        busiest = np.max([(events == i).sum(axis=1) for i in range(40)], axis=0)
+        return [observe(busiest, exposure=40.0, expected=busiest.mean())], 0
+    return [observe(rng.normal(100.0, 10.0, 400), expected=100.0, time=i) for i in range(400)], 300
+
+
+def surplus(spec: Any, rows: list[Observation], first: int, slack: float = 1.0) -> float:
+    """By how many standard errors p-values fall under a level more often than it says; the worst level counts."""
+    p = np.array([score.p_value for score in run(spec, rows)[1][first:]])
+    worst = -np.inf
+    for level in (0.1, 0.03, 0.01, 0.003, 0.001):
+        shares = (p <= level).mean(axis=0)  # of each entity, whose own p-values hang together
+        error = max(shares.std() / np.sqrt(len(shares)), np.sqrt(level / p.size))
+        worst = max(worst, (shares.mean() - slack * level) / error)
+    return worst
+
+
+class Hasty:
+    """A detector that is twice as sure as it may be."""
+
+    def __init__(self, spec: Any) -> None:
+        self.init, self._spec = spec.init, spec
+
+    def step(self, state: Any, x: Observation) -> tuple[Any, Any]:
+        state, score = self._spec.step(state, x)
+        return state, score._replace(p_value=score.p_value / 2.0)
+
+
+@every_detector
+def test_p_values_are_super_uniform_under_the_detectors_own_null(spec):
+    if np.isnan(run(spec, history(spec, 40, 6))[1][-1].p_value).all():
+        return
+    rows, first = own_null(spec, np.random.default_rng(2))
+    assert surplus(spec, rows, first, slack=1.0 if first == 0 else 1.5) < 4.5
+
+
+@pytest.mark.parametrize("name", ["NegativeBinomialTail", "BetaBinomialTail", "PredictiveTail"])
+def test_the_same_check_catches_a_detector_that_is_twice_too_sure(name):
+    spec = FOUND[name]()
+    rows, first = own_null(spec, np.random.default_rng(2))
+    assert surplus(Hasty(spec), rows, first) > 10.0
+
+
+@pytest.mark.parametrize("name", sorted(SCALE_INVARIANT))
+@pytest.mark.parametrize("unit", [1e-3, 7.0, 1e6])
+def test_a_scale_free_score_does_not_change_with_the_unit(name, unit):
+    spec = FOUND[name](**SCALE_INVARIANT[name])
+    values = np.random.default_rng(3).gamma(4.0, 5.0, (40, 30))
+    rows = [observe(v, expected=20.0, gap=i % 3, gap_expected=20.0 * (i % 3)) for i, v in enumerate(values)]
+    scaled = [
+        x._replace(**{f: getattr(x, f) * unit for f in ("value", "exposure", "expected", "gap_expected")}) for x in rows
+    ]
+    for a, b in zip(run(spec, rows)[1], run(spec, scaled)[1], strict=True):
+        np.testing.assert_allclose(b.score, a.score, rtol=1e-6, atol=2e-6)
+        np.testing.assert_allclose(b.expected, a.expected * unit, rtol=1e-9)
+
+
 @every_detector
 def test_a_gap_equals_stepping_the_quiet_panes(spec):
     gap = np.array([1, 2, 7, 40])
@@ -259,7 +354,7 @@ def test_a_gap_equals_stepping_the_quiet_panes(spec):
     for field in fields:
         np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(closed_score.expected, stepped_score.expected, rtol=1e-9)
-    if type(spec).__name__ != "NegativeBinomialTail":  # its dispersion is approximate over a gap
+    if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
         np.testing.assert_allclose(closed_score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
 
 
