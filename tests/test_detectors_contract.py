@@ -32,6 +32,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
+    "GaussianFocus": [{}, {"baseline": "known", "shortest": 1}, {"direction": "up", "candidates": 3}],
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
@@ -49,6 +50,7 @@ EXACT_GAP = {
     "NegativeBinomialTail": ("hits", "mass", "pending_value", "pending_mass"),
     "BetaBinomialTail": ("hits", "trials", "pending_value", "pending_trials"),
     "PoissonFocus": ("hits", "mass", "used"),
+    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
 }
 
