@@ -50,9 +50,9 @@ class GaussianFocusState(NamedTuple):
     steps: Floats  # (n,) D, sum of squared differences of neighbours
     recent: Floats  # (n, shortest + 1) the newest y - origin, oldest first: not yet long enough to be a change
     recent_time: Ints  # (n, shortest + 1) ms, their times; -1 unknown or none
-    count: Floats  # (n, sides, candidates) panes since each start, oldest start first, 0 beyond those in use
-    total: Floats  # (n, sides, candidates) sum of y - origin since each start, the sign turned for down
-    jump: Floats  # (n, sides, candidates) the step into each start
+    counts: Floats  # (n, sides, candidates) panes since each start, oldest start first, 0 beyond those in use
+    totals: Floats  # (n, sides, candidates) sum of y - origin since each start, the sign turned for down
+    jumps: Floats  # (n, sides, candidates) the step into each start
     since: Ints  # (n, sides, candidates) ms, time of the first pane since each start; -1 unknown or none
 
 
@@ -103,17 +103,17 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     def _best(self, s: _State) -> tuple[Floats, Ints]:
         """The score, and the place of its start among all sides' candidates, (n, 1)."""
         n, panes = s.panes[:, None, None], np.maximum(s.panes, 1.0)
-        used = s.count > 0
-        held = np.where(used, s.count, 1.0)
+        used = s.counts > 0
+        held = np.where(used, s.counts, 1.0)
         if self.baseline == "known":
-            beyond, apart = s.total, held
+            beyond, apart = s.totals, held
         else:
-            beyond = s.total - s.count * (self._signs() * s.mean[:, None, None])
+            beyond = s.totals - s.counts * (self._signs() * s.mean[:, None, None])
             apart = held * np.maximum(n - held, 1.0) / np.maximum(n, 1.0)
         explained = np.where(used & (beyond > 0), beyond * beyond / apart, 0.0).reshape(len(panes), -1)
         best = explained.argmax(axis=1)[:, None]
         b = np.take_along_axis(explained, best, axis=1)[:, 0]
-        jump = np.take_along_axis(s.jump.reshape(len(panes), -1), best, axis=1)[:, 0]
+        jump = np.take_along_axis(s.jumps.reshape(len(panes), -1), best, axis=1)[:, 0]
         left = np.maximum(s.squares - b, TINY * s.squares)
         some = (left > 0) & (b > 0) & (s.panes >= 2 * self.shortest)
         b, left = np.where(some, b, 0.0), np.where(some, left, 1.0)
@@ -133,11 +133,11 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         step = np.where(s.panes > 0, y - s.recent[:, -1], 0.0)
         recent = np.concatenate([s.recent[:, 1:], y[:, None]], axis=1)
         recent_time = np.concatenate([s.recent_time[:, 1:], time[:, None]], axis=1)
-        used = s.count > 0
+        used = s.counts > 0
         grown = _State(
             panes, origin, s.mean + off * times / panes, squares, s.steps + step * step, recent, recent_time,
-            np.where(used, s.count + times[:, None, None], 0.0),
-            np.where(used, s.total + self._signs() * (times * y)[:, None, None], 0.0), s.jump, s.since,
+            np.where(used, s.counts + times[:, None, None], 0.0),
+            np.where(used, s.totals + self._signs() * (times * y)[:, None, None], 0.0), s.jumps, s.since,
         )  # fmt: skip
         return self._start(grown, panes >= self.shortest * (1.0 if known else 2.0))
 
@@ -145,13 +145,13 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         """Where ready, the pane that is now `shortest` old becomes a start, and those it hides are pruned."""
         place = np.arange(self.candidates)
         newest = np.cumsum(s.recent[:, 1:], axis=1)[:, -1][:, None] * self._signs()[:, 0]
-        older = s.count > self.shortest
-        ahead = np.where(older, s.count - self.shortest, 1.0)
-        slope = np.where(older, (s.total - newest[:, :, None]) / ahead, -np.inf)
+        older = s.counts > self.shortest
+        ahead = np.where(older, s.counts - self.shortest, 1.0)
+        slope = np.where(older, (s.totals - newest[:, :, None]) / ahead, -np.inf)
         tangent = slope.argmax(axis=2)  # oldest of equals
         steep = np.take_along_axis(slope, tangent[:, :, None], axis=2)[:, :, 0]
         keep = np.where(steep > (0.0 if self.baseline == "known" else -np.inf), tangent + 1, 0)
-        parts: list[Any] = [s.count, s.total, s.jump, s.since]
+        parts: list[Any] = [s.counts, s.totals, s.jumps, s.since]
         full = keep == self.candidates
         if full.any():
             parts = [np.where(full[:, :, None] & (place > 0), np.roll(a, -1, axis=2), a) for a in parts]
