@@ -69,8 +69,8 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     def init(self, n: int) -> _State:
         ring, starts = (n, self.shortest + 1), (n, self._signs().size, self.candidates)
         return _State(
-            *(np.zeros(n) for _ in range(5)), np.zeros(ring), np.full(ring, -1),
-            *(np.zeros(starts) for _ in range(3)), np.full(starts, -1),
+            np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(ring), np.full(ring, -1),
+            np.zeros(starts), np.zeros(starts), np.zeros(starts), np.full(starts, -1),
         )  # fmt: skip
 
     def step(self, state: _State, x: Observation) -> tuple[_State, Score]:
