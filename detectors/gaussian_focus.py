@@ -19,7 +19,7 @@ Score: log-likelihood ratio, nats, divided by the variance's excess; 0 until the
 p-value: thresholds come from simulation, and grow like log(panes). With `learn` False it scores as if learned and
 keeps nothing. `gap`: the quiet panes are learned before the value is scored, each 0 - gap_expected / gap: the
 first 2 * shortest one by one, the others at once, exact.
-Units: the value's own. Cost: 56 + 16 * shortest + 32 * candidates bytes an entity, the last twice for `both`; 3 us.
+Units: the value's own. Cost: 56 + 16 * shortest + 32 * candidates bytes an entity, the last twice for `both`; 2.5 us.
 Reference: Romano, Eckley, Fearnhead and Rigaill, JMLR 24 (2023); von Neumann, Annals of Mathematical Statistics 12
 (1941), for the ratio.
 

@@ -33,6 +33,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
     "GaussianFocus": [{}, {"baseline": "known", "shortest": 1}, {"direction": "up", "candidates": 3}],
+    "BrokenTrend": [{}, {"shortest": 2, "window": 4}, {"shortest": 2, "share_min": 0.0, "correlation_max": 0.0}],
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
