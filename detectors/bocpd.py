@@ -165,7 +165,8 @@ class Bocpd(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bo
             mean = np.maximum(self._foreseen(s, x), TINY)
             size = np.minimum(1.0 / (1.0 / (own + s.total) + x.dispersion[:, None]), 1e8)
             bent: Floats = special.gammaln(value + size) - special.gammaln(size)
-            return bent + size * np.log(size / (size + mean)) + value * np.log(mean / (size + mean))
+            bent += size * np.log(size / (size + mean)) + value * np.log(mean / (size + mean))
+            return bent
         if self.model == "beta_binomial":
             share, trials = _share(x)[:, None], np.maximum(x.exposure, x.value)[:, None]
             a, b = own * share + s.total, own * (1.0 - share) + s.mass - s.total
