@@ -28,7 +28,7 @@ def one(value: float, i: int) -> dict[str, object]:
 def broken_trend(series: Floats, spec: BrokenTrend | None = None, confirm: int = CONFIRM) -> Found:
     """The default: a break is decided when it has been the better description for CONFIRM points in a row.
 
-    While its best start is the newest that may be one, a better one may be too new to be tried: it waits.
+    Its start must be twice that many points old: before, the best start may be too new to be told from its neighbours.
     """
     spec = spec or BrokenTrend()
     state, here, held = spec.init(1), np.array([True]), 0
@@ -39,7 +39,7 @@ def broken_trend(series: Floats, spec: BrokenTrend | None = None, confirm: int =
         held = held + 1 if score.score[0] > 0 else 0
         if held:
             found.dates[i] = spec.changed_at(state)[0]
-        if held >= confirm and i - found.dates[i] >= spec.shortest:
+        if held >= confirm and i - found.dates[i] >= 2 * confirm:
             found.changes.append(int(found.dates[i]))
             found.decided.append(i)
             state, held = spec.restart(state, here), 0
