@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "quality"))
 
 import tcpd
+import tcpd_battery
+import tcpd_settings
 from tcpd_offline import binary_segmentation, pelt, restart_glr
 from tcpd_online import bocpd, broken_trend, gaussian_focus
 from tcpd_scores import covering, f_measure, true_positives
@@ -118,6 +120,17 @@ def test_it_reads_the_layout_leaves_out_what_it_must_and_prints_one_line_of_json
     assert json.loads((tmp_path / "out" / "kept.json").read_text())["changes"] == [50]
 
 
+def test_the_battery_is_the_same_each_time_and_its_changes_lie_inside():
+    for kind in tcpd_battery.KINDS:
+        x, at = tcpd_battery.series(kind, 3)
+        again, at_again = tcpd_battery.series(kind, 3)
+        np.testing.assert_array_equal(x, again)
+        assert at == at_again
+        assert np.isfinite(x).all()
+        assert all(8 <= change <= len(x) - 8 for change in at)
+
+
 def test_without_data_it_says_so_and_exits_with_2(tmp_path, capsys):
     assert tcpd.main([str(tmp_path)]) == 2
+    assert tcpd_settings.main([str(tmp_path)]) == 2
     assert "annotations.json" in capsys.readouterr().out
