@@ -236,8 +236,8 @@ def date_change(
     """The most probable start of the present run, but the first, in panes (n, t) that ended at times (t,) ms.
 
     It is asked when an alert says that something changed, so "no change" is no answer; `side` is the direction.
-    Neighbours support each other: a start weighs 3 times its own probability, twice that of the panes beside it and once
-    that of those next to them; the levels are those of the most probable of the five. NaN values are skipped.
+    Neighbours support each other: a start weighs 3 times its own probability, twice that of the panes beside it and
+    once that of those next to them; the levels are those of the most probable of the five. NaN values are skipped.
     For one entity 8 ms at 60 panes, 50 ms at 400; for 100 three times that.
 
     >>> counts = np.array([[3.0, 2, 4, 1, 3, 9, 12, 8, 11]])
