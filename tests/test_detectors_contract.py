@@ -37,6 +37,9 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "GaussianCusum": [{}, {"direction": "down", "warmup": 3, "shift": 2.0}],
     "PageHinkley": [{}, {"direction": "down", "warmup": 3, "delta": 0.0}],
     "CountShift": [{}, {"direction": "down"}, {"direction": "both"}],
+    "GaussianFocus": [{}, {"baseline": "known", "shortest": 1}, {"direction": "up", "candidates": 3}],
+    "BrokenTrend": [{}, {"shortest": 2, "window": 4}, {"shortest": 2, "share_min": 0.0, "correlation_max": 0.0}],
+    "Bocpd": [{"runs": 4}, {"model": "beta_binomial", "runs": 2}, {"model": "normal", "runs": 3}],
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
@@ -59,6 +62,8 @@ EXACT_GAP = {
     "GaussianCusum": ("mean", "variance", "learned", "evidence"),
     "PageHinkley": ("mean", "variance", "learned", "evidence"),
     "CountShift": ("sums", "peaks"),
+    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent"),
+    "Bocpd": ("lived", "weight", "panes", "total", "mass", "spread", "before"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
 }
 
@@ -79,7 +84,7 @@ def history(spec: Any, n: int, steps: int, seed: int = 7) -> list[Observation]:
         expected = level * rng.uniform(0.2, 2.0, n)
         value = rng.poisson(expected * np.where(rng.random(n) < 0.1, 6.0, 1.0)).astype(float)
         exposure = value + rng.poisson(expected * 9.0)
-        if type(spec).__name__ == "BetaBinomialTail":
+        if type(spec).__name__ == "BetaBinomialTail" or getattr(spec, "model", None) == "beta_binomial":
             expected = exposure * 0.1
         if type(spec).__name__ == "OrderedPattern":
             value = rng.integers(0, 4, n).astype(float)
