@@ -83,7 +83,7 @@ def _pareto(counts: Floats, tails: Floats, start: Ints, value: Floats) -> Floats
     """P(a peak lies at least so far beyond the start of its bin)."""
     place = start.astype(np.float64)
     threshold = score_at(place)
-    middles = score_at(np.arange(BINS) + 0.5)
+    middles = score_at(np.arange(BINS, dtype=np.float64) + 0.5)
     peaks = np.where(np.arange(BINS) >= start[:, None], counts, 0.0)
     excess = middles - threshold[:, None]
     number = np.maximum(taken(tails, start), 1e-9)

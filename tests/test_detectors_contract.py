@@ -30,6 +30,7 @@ STEPS = [
 ]
 MEMBERS = [
     {"type": "ewma_z", "warmup": 3, "direction": "both"},
+    {"type": "ewma_chart", "warmup": 3},
     {"type": "robust_z", "window": 5, "warmup": 3},
     {"type": "seasonal_residual", "warmup_hours": 1},
     {"type": "relative_entropy", "window": 4, "warmup": 4},
@@ -43,6 +44,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
+    "EwmaChart": [{"warmup": 3}, {"direction": "down", "smoothing": 0.9}, {"direction": "both", "sd_min": 9.0}],
     "RobustZ": [
         {"window": 5, "warmup": 3}, {"direction": "down", "counts": True}, {"direction": "both", "sd_min": 9.0},
     ],

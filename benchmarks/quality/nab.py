@@ -43,7 +43,7 @@ from nab_scoring import (
 
 from detectors.base import observe
 from detectors.conformal import ConformalRank
-from detectors.ensemble import LEVEL, SEASON, SHAPE, Ensemble, merged, refractory
+from detectors.ensemble import LASTING, LEVEL, SEASON, SHAPE, Ensemble, merged, refractory
 from detectors.generalized_pareto import PeaksOverThreshold
 from detectors.histogram import RelativeEntropy
 from detectors.robust_z import RobustZ
@@ -54,6 +54,7 @@ HALVINGS = 20
 SEED = 20
 POOL = {
     "EWMA z, long memory": LEVEL,
+    "EWMA chart": LASTING,
     "seasonal residual": SEASON,
     "nearest neighbours": SHAPE,
     "robust z": RobustZ(direction="both", window=201, sd_min=1e-9),

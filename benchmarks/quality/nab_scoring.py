@@ -65,8 +65,8 @@ def series_of(name: str, path: Path, labels: list[list[str]]) -> Series:
     time = np.array([_ms(stamp) for stamp in stamps], dtype=np.int64)
     windows = []
     for left, right in labels:
-        first = int(np.flatnonzero(time == _ms(left))[0])  # a stamp may come twice: the first of them
-        windows.append((first, first + int(np.flatnonzero(time[first:] == _ms(right))[0])))
+        first = int((time >= _ms(left)).argmax())  # a stamp may come twice: the first of them
+        windows.append((first, first + int((time[first:] >= _ms(right)).argmax())))
     return Series(name, stamps, time, np.array([value for _, value in rows]), tuple(sorted(windows)))
 
 
