@@ -11,7 +11,7 @@ held between 0 and 0.45, and scale = m * (1 - shape): moments, not an optimiser.
 + values) * (1 + shape * (z - t) / scale)**(-1 / shape); up to t it is the conformal rank. Judged before
 learning. Score: -log10 P, at most SCORE_MAX; 0 for the first `warmup` samples. p_value: P. Approximate beyond
 the past's highest value, and where values depend on each other. `gap` is ignored.
-Units: the value's own. Cost: 1.1 kB an entity; 5 us.
+Units: the value's own. Cost: 1.1 kB an entity; 4 us.
 Reference: Siffer, Fouque, Termier and Largouet, KDD (2017), for SPOT and DSPOT; Hosking and Wallis, Technometrics
 29 (1987), for the moments.
 

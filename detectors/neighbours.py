@@ -11,7 +11,7 @@ mean of the k smallest Euclidean distances to the library, judged before learnin
 distances (gain 1 / min(samples, every * library)).
 Score: that ratio, about 1 for a stretch as usual; 0 until the library has `warmup` stretches; at most
 SCORE_MAX. The expected value is the newest value but one: no forecast. No p-value. `gap` is ignored.
-Units: the value's own inside, the ratio has none. Cost: 8 * lags * library bytes an entity; 10 us at 8 * 250.
+Units: the value's own inside, the ratio has none. Cost: 8 * lags * library bytes an entity; 15 us at 8 * 250.
 Reference: Burnaev and Ishimtsev, arXiv 1608.04585 (2016), for the lagged neighbours and their calibration.
 
 >>> from detectors.base import observe

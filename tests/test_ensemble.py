@@ -65,7 +65,7 @@ def test_a_jump_a_strange_hour_and_a_strange_shape_are_each_found():
     assert Ensemble().step(state, now)[1].p_value[0] < 1e-3
     noon = observe(hour, time=(len(at) + 72) * MINUTES)
     assert Ensemble().step(state, noon)[1].p_value[0] < 2e-2
-    for i in range(12):
+    for i in range(6):
         state, score = Ensemble().step(state, observe([36.0 + 30 * (i % 2)], time=(len(at) + i) * MINUTES))
     assert score.p_value[0] < 2e-2
 
