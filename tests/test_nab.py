@@ -48,9 +48,10 @@ def test_neither_a_series_length_nor_its_neighbours_change_a_score(nab, values):
 def test_emitted_scores_lie_in_0_to_1_and_are_silent_after_an_alert(nab, values):
     corpus = nab.Corpus([series(nab, "a/x.csv", values[0])])
     scores = np.zeros(400)
-    scores[[50, 60, 199, 200, 300]] = nab.ALERT + 1.0, 300.0, 300.0, nab.ALERT, 1.0
+    again = 50 + nab.SILENCE
+    scores[[50, 60, again - 1, again, again + 1]] = nab.ALERT + 1.0, 300.0, 300.0, nab.ALERT, 300.0
     emitted = corpus.emitted(scores)
-    assert np.flatnonzero(emitted).tolist() == [50, 200]
+    assert np.flatnonzero(emitted).tolist() == [50, again]
     assert ((emitted >= 0) & (emitted <= 1)).all()
 
 
