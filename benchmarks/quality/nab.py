@@ -10,7 +10,7 @@ series' name, length, minimum, maximum or step. The rules are NAB's own (nab_sco
 the threshold, as in a service that alerts at one. "rank": the detector's score as its
 conformal rank in its own past. "held out": the threshold is chosen on one half of the series, the score is the other
 half's, mean and sd over 20 random halvings; "nested": which detectors are fused, with which weight for agreement, is
-chosen on the first half as well, out of all sets of the single detectors. "emitted": the scores that --out writes, where
+chosen on the first half as well, out of all sets of single detectors. "emitted": the scores that --out writes, where
 the ensemble alerts at a fixed p-value of its own and stays silent after it; NAB's rules see nothing but these scores.
 --out DIR writes DIR/<detector>/<category>/<detector>_<file>.csv. --river takes what nab_river.py wrote.
 """
@@ -62,7 +62,7 @@ POOL = {
     "peaks over threshold": PeaksOverThreshold(direction="both"),
 }
 CAVEATS = """Caveats: NAB's labels are partly wrong or trivial (Wu and Keogh, arXiv 2009.13807), and windows are a tenth
-of a series, so an alert anywhere in them counts. The best threshold is chosen on the series that are scored, as NAB does;
+of a series, so an alert anywhere in them counts. The best threshold is chosen on the series that are scored, as in NAB;
 "held out" and "nested" are not. Published figures of HTM, CAD OSE and ARTime (70 to 75 on all 58 series) come from
 detectors that are given each file's minimum and maximum; none here is. The ensemble's members, the fixed alert level
 and the silence were settled with 31 of the 58 series at hand, so "held out" flatters the ensemble there; "nested" does
