@@ -28,6 +28,15 @@ STEPS = [
     {"name": "payout changed", "within_ms": 60, "count": 2},
     {"name": "withdrawal", "within_ms": 90, "count": 3},
 ]
+MEMBERS = [
+    {"type": "ewma_z", "warmup": 3, "direction": "both"},
+    {"type": "ewma_chart", "warmup": 3},
+    {"type": "robust_z", "window": 5, "warmup": 3},
+    {"type": "seasonal_residual", "warmup_hours": 1},
+    {"type": "relative_entropy", "window": 4, "warmup": 4},
+    {"type": "nearest_neighbours", "lags": 2, "every": 2, "library": 4, "warmup": 2},
+    {"type": "peaks_over_threshold", "warmup": 3},
+]
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
@@ -43,6 +52,22 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
+    "EwmaChart": [{"warmup": 3}, {"direction": "down", "smoothing": 0.9}, {"direction": "both", "sd_min": 9.0}],
+    "RobustZ": [
+        {"window": 5, "warmup": 3}, {"direction": "down", "counts": True}, {"direction": "both", "sd_min": 9.0},
+    ],
+    "SeasonalResidual": [
+        {"warmup_hours": 1}, {"direction": "down", "weeks": 1.0}, {"direction": "both", "sd_min": 9.0},
+    ],
+    "RelativeEntropy": [
+        {"window": 4, "warmup": 4}, {"window": 4, "warmup": 5, "bins": 3, "references": 2, "memory": 2.0},
+    ],
+    "NearestNeighbours": [
+        {"lags": 1, "every": 1, "library": 4, "warmup": 2},
+        {"lags": 3, "every": 2, "library": 2, "k": 2, "warmup": 1},
+    ],
+    "PeaksOverThreshold": [{"warmup": 3}, {"direction": "down", "tail": 0.5, "warmup": 1}, {"direction": "both"}],
+    "Ensemble": [{}, {"members": MEMBERS, "agreement": 0.0, "memory": 9.0}],
 }
 SPECS = [
     pytest.param(msgspec.convert(fields, FOUND[name]), id=f"{name}-{i}")
@@ -65,6 +90,7 @@ EXACT_GAP = {
     "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent"),
     "Bocpd": ("lived", "weight", "panes", "total", "mass", "spread", "before"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
+    "RobustZ": ("ring", "learned"),
 }
 
 # Whose scores do not change with the value's unit, and with which floors: a detector not named claims nothing.
