@@ -35,6 +35,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "EwmaZ": [{"warmup": 3}, {"direction": "down", "alpha": 0.5}, {"direction": "both", "sd_min": 9.0}],
     "OrderedPattern": [{"steps": STEPS[:1]}, {"steps": STEPS}],
     "Limit": [{}],
+    "Concentration": [{}, {"prior_strength": 0.5, "memory": 2.0}, {"surprise_max": 0.5}],
 }
 SPECS = [
     pytest.param(msgspec.convert(fields, FOUND[name]), id=f"{name}-{i}")
