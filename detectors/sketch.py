@@ -82,7 +82,8 @@ class ActorSketch(msgspec.Struct, frozen=True, kw_only=True):
 
     def merge(self, one: SketchState, other: SketchState) -> SketchState:
         """The sketch of what both saw, for the same entities. The counters' errors add up, as their events do."""
-        actor, count = _united(np.concatenate([one.actors, other.actors], 1), np.concatenate([one.counts, other.counts], 1))
+        both = zip((one.actors, one.counts), (other.actors, other.counts), strict=True)
+        actor, count = _united(*(np.concatenate(pair, axis=1) for pair in both))
         count = np.maximum(count - count[:, self.counters, None], 0)[:, : self.counters]
         actor = np.where(count > 0, actor[:, : self.counters], 0)
         return SketchState(actor, count, one.bits | other.bits, one.events + other.events)
