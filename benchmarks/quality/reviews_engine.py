@@ -34,7 +34,12 @@ class LoggingEngine(Engine):
 
     def __init__(self, spec: Catalogue) -> None:
         super().__init__(spec, "creator-events", 0)
-        self.log: list[tuple[int, int, np.ndarray, np.ndarray]] = []
+        self.log: dict[str, list[Scores]] = {self._name(probe, probe.tests[0]): [] for probe in self.plan.probes}
+
+    def _name(self, probe: Probe, test: int) -> str:
+        """Signal, test and window: `low_stars.2 7d`."""
+        window = self.plan.signals[probe.signal].tests[test].windows[probe.window]
+        return f"{self.plan.names[probe.signal]}.{test + 1} {window.split()[0]}"
 
     def _score(self, watch: Any, probe: Probe, minimum_of: float, judged: Any, is_open: np.ndarray) -> Read:
         read = super()._score(watch, probe, minimum_of, judged, is_open)
@@ -44,7 +49,8 @@ class LoggingEngine(Engine):
             end = int(judged.x.time[0])
             names = [self.entities.names[slot] for slot in judged.slot[some].tolist()]  # rows have new owners later
             vendor = np.array([int(name[0].removeprefix("v_")) for name in names if name], dtype=np.int64)
-            self.log.append((probe.signal, end, vendor, read.score[some] - offset))
+            self.log[self._name(probe, self.plan.watches[probe.signal].index(watch))].append(
+                Scores(np.full(len(some), end), vendor, read.score[some] - offset))  # fmt: skip
         return read
 
 
@@ -60,13 +66,10 @@ def run(reviews: Reviews, spec: Catalogue) -> tuple[dict[str, Scores], list[Aler
         assert not out.dead, out.dead[0]
         alerts += out.alerts
     alerts += engine.close().alerts
-    out_scores = {}
-    for index, name in enumerate(engine.plan.names):
-        mine = [entry for entry in engine.log if entry[0] == index]
-        time = np.concatenate([np.zeros(0, np.int64), *(np.full(len(e[2]), e[1]) for e in mine)])
-        vendor = np.concatenate([np.zeros(0, np.int64), *(e[2] for e in mine)])
-        out_scores[name] = ordered(Scores(time, vendor, np.concatenate([np.zeros(0), *(e[3] for e in mine)])))
-    return out_scores, alerts
+    none = Scores(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    log = {name: [none, *parts] for name, parts in engine.log.items()}
+    scores = {n: ordered(Scores(*(np.concatenate(c) for c in zip(*p, strict=True)))) for n, p in log.items()}
+    return scores, alerts
 
 
 def _records(reviews: Reviews) -> Any:

@@ -59,17 +59,18 @@ def sliding(counts: np.ndarray, days: int) -> np.ndarray:
 
 
 def z_scores(days: Days, windows: tuple[int, ...]) -> dict[str, Scores]:
+    """By test; what resembles one another is one signal, as it is for the detectors."""
+    counts = {"surge.reviews": days.reviews, "surge.five": days.five, "low.count": days.low}
+    counts["ring.repeats"] = days.repeats
     out = {}
     for size in windows:
-        for name, counts in (
-            ("reviews", days.reviews), ("five", days.five), ("low", days.low), ("repeats", days.repeats)
-        ):  # fmt: skip
-            value = sliding(counts, size)
+        for name, each in counts.items():
+            value = sliding(each, size)
             out[f"{name}_{size}d"] = _z(days, value, value >= LEAST, np.ones_like(value), 1.0)
         trials, low = sliding(days.reviews, size), sliding(days.low, size)
         enough = trials >= LEAST_OF
         share = low / np.maximum(trials, 1.0)
-        out[f"share_{size}d"] = _z(days, share, enough & (low >= LEAST), enough.astype(float), 0.05)
+        out[f"low.share_{size}d"] = _z(days, share, enough & (low >= LEAST), enough.astype(float), 0.05)
     return out
 
 
