@@ -10,8 +10,9 @@ and 3.2 % at 100, 4.6 % at 1,000; once all bits are set it says m * log(2 * m), 
 `add` takes events as columns, in their order; cutting them into batches can't show, and an entity's rows depend on
 its own events alone. Only `add` changes its state: a pane that fills. `merge` is of two spans of time (panes): their
 bitmaps are united exactly, their counters keep the same error bound, though merged counters are not bit for bit those
-of all events in one row. A sliding window is the merge of its panes, oldest first. Taking an event back is not
-possible, as with any such counters.
+of all events in one row. A sliding window is the merge of its panes, oldest first. An event can't be taken
+back. For how many events are repeats this is no good instrument: events - distinct drowns in the error of distinct,
+and a table of who came before says it exactly. What it adds is who is behind the events, in room that no crowd fills.
 
 Units: events and actors. Hashes are 64 bits, mixed again by SplitMix64's finaliser (HASH_VERSION 1), so that ids in a
 row do as well. Cost: 16 bytes for each counter and 1 for 8 bits: 328 bytes an entity of 16 counters and 512 bits; an

@@ -1,4 +1,4 @@
-"""How many planted episodes are found among 300,000 real reviews, at one false alarm in 1,000 vendor-days?
+"""How many planted episodes are found among real reviews, at one false alarm in 1,000 vendor-days?
 
     python benchmarks/quality/reviews.py FOLDER [--seeds 11-15]
 
@@ -9,11 +9,11 @@ orders, of which there are none here. The same detectors also run over arrays of
 with the concentration detector, for which the engine has no test yet. The row `detectors` has the engine's surges
 beside the shares, counts and busiest reviewers by day; the row `engine` is the engine alone.
 
-Thresholds were chosen on the first half of the background (from June 2006 to January 2007, seeds 1 to 3; `--tune`
-does it again); reported are the second half (February 2007 to February 2008) and other seeds. There all thresholds
+Thresholds were chosen on an earlier part of the background (from June 2006 to January 2007, seeds 1 to 3; `--tune`
+does it again); reported are the following half year (February to July 2007) and other seeds. There all thresholds
 of a row are scaled by one factor, so that its false alarms come to the budget: of the null run and outside the
 episodes of the others, each signal's by itself. The z-scores (reviews_peers.py) had the same choice and scaling.
-The last line is JSON. It takes about seven minutes of one core.
+The last line is JSON. It takes about six minutes of one core.
 """
 
 import argparse
@@ -37,7 +37,7 @@ CHOSEN = Path(__file__).parent / "reviews_config" / "thresholds.json"  # by row,
 NO_DATA = 2  # exit code
 
 
-class Half(NamedTuple):
+class Part(NamedTuple):
     """A stretch of the background: the engine learns from `begin`, alarms count from `start`."""
 
     begin: str
@@ -45,8 +45,8 @@ class Half(NamedTuple):
     end: str
 
 
-FIRST = Half("2006-04-10", "2006-06-15", "2007-02-01")
-SECOND = Half("2006-12-01", "2007-02-01", "2008-02-23")
+EARLIER = Part("2006-04-10", "2006-06-15", "2007-02-01")
+LATER = Part("2006-12-15", "2007-02-01", "2007-08-01")
 ROWS = {
     "detectors": "surges by the engine, stars and rings by days",
     "engine": "the engine alone, all signals",
@@ -61,9 +61,9 @@ def millis(day: str) -> int:
     return int(np.datetime64(day, "ms").astype(np.int64))
 
 
-def one(real: Reviews, half: Half, seed: int | None) -> tuple[dict[str, Run], list[Alert]]:
+def one(real: Reviews, part: Part, seed: int | None) -> tuple[dict[str, Run], list[Alert]]:
     """Score one background with what a seed plants in it; by row, and the engine's own alerts."""
-    begin, start, end = (millis(day) for day in half)
+    begin, start, end = (millis(day) for day in part)
     reviews, episodes = real.between(begin - 60 * DAY, end), []
     if seed is not None:
         reviews, episodes = plant(reviews, seed, start, end - 60 * DAY)
@@ -94,8 +94,8 @@ def _since(start: int, scores: Scores) -> Scores:
 
 
 def tune(real: Reviews, seeds: Sequence[int]) -> None:
-    """Choose the thresholds of every row on the first half."""
-    runs = [one(real, FIRST, seed)[0] for seed in (None, *seeds)]
+    """Choose the thresholds of every row on the earlier part."""
+    runs = [one(real, EARLIER, seed)[0] for seed in (None, *seeds)]
     chosen = {}
     for row in ROWS:
         mine = [run[row] for run in runs]
@@ -164,11 +164,11 @@ def _of(episode: Planted, vendor: int, time: int, late: int) -> bool:
 
 
 def report(real: Reviews, seeds: Sequence[int]) -> None:
-    scored = [one(real, SECOND, seed) for seed in (None, *seeds)]
+    scored = [one(real, LATER, seed) for seed in (None, *seeds)]
     runs = {row: [run[row] for run, _ in scored] for row in (*ROWS, "shipped")}
     mine = runs["detectors"]
     print(f"{sum(len(r.episodes) for r in mine)} episodes of seeds {list(seeds)}; {mine[0].vendor_days:,} vendor-days "
-          f"a run, {len(mine)} runs, one of them null; {SECOND.start} to {SECOND.end}\n")  # fmt: skip
+          f"a run, {len(mine)} runs, one of them null; {LATER.start} to {LATER.end}\n")  # fmt: skip
     print(f"{'at 1 false alarm in 1,000 vendor-days':<52}{'recall':>7}{'false':>8}" + "".join(f"{k:>14}" for k in KINDS)
           + f"{'hours':>9}{'scaled':>8}")  # fmt: skip
     found, figures = {}, {}
@@ -176,7 +176,7 @@ def report(real: Reviews, seeds: Sequence[int]) -> None:
         thresholds, factor = fitted(runs[row], thresholds_of(row), BUDGET)
         found[row] = judge(runs[row], thresholds)
         figures[row] = said(label, found[row], runs[row], factor)
-    print("\nwith the thresholds as chosen on the first half")
+    print("\nwith the thresholds as chosen before")
     for row, label in ROWS.items():
         figures[f"{row}_as_chosen"] = said(label, judge(runs[row], thresholds_of(row)), runs[row])
     figures["own_alerts"] = said("the engine's own alerts", own_alerts(mine, [alerts for _, alerts in scored]), mine)
@@ -203,7 +203,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", default="11-15", help="first-last, of what is planted")
-    parser.add_argument("--tune", action="store_true", help="choose thresholds on the first half instead (seeds 1-3)")
+    parser.add_argument("--tune", action="store_true", help="choose thresholds on the earlier part instead (seeds 1-3)")
     args = parser.parse_args()
     if not (args.folder / "anonreviews.csv.bz2").is_file():
         print(f"{args.folder}: no anonreviews.csv.bz2 here; expected the folder of the reviews", file=sys.stderr)
