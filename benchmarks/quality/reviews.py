@@ -13,6 +13,8 @@ Thresholds were chosen on an earlier part of the background (from June 2006 to J
 does it again); reported are the following half year (February to July 2007) and other seeds. There all thresholds
 of a row are scaled by one factor, so that its false alarms come to the budget: of the null run and outside the
 episodes of the others, each signal's by itself. The z-scores (reviews_peers.py) had the same choice and scaling.
+`recall_z` is of
+the z-score that also counts repeated reviewers, as the detectors do; `recall_z_four` of one that does not.
 The last line is JSON. It takes about six minutes of one core.
 """
 
@@ -194,7 +196,10 @@ def report(real: Reviews, seeds: Sequence[int]) -> None:
     print("\n" + json.dumps({
         "recall": ours["recall"], "recall_z": peer["recall"],
         "difference": round(100 * (ours["recall"] - peer["recall"]), 2),  # type: ignore[operator]
-        "false_per_1000_vendor_days": ours["false"], "recall_by_kind": ours["kinds"], "recall_z_by_kind": peer["kinds"],
+        "false_per_1000_vendor_days": ours["false"],
+        "recall_by_kind": ours["kinds"],
+        "recall_engine": figures["engine"]["recall"], "recall_z_four": figures["z_four"]["recall"],
+        "recall_z_windows": figures["z_windows"]["recall"], "recall_z_by_kind": peer["kinds"],
         "recall_by_kind_and_size": sizes, "rows": figures, "single": single, "seeds": list(seeds),
     }))  # fmt: skip
 
