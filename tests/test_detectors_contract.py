@@ -68,6 +68,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "PeaksOverThreshold": [{"warmup": 3}, {"direction": "down", "tail": 0.5, "warmup": 1}, {"direction": "both"}],
     "Ensemble": [{}, {"members": MEMBERS, "agreement": 0.0, "memory": 9.0}],
+    "Concentration": [{}, {"prior_strength": 0.5, "memory": 2.0}, {"surprise_max": 0.5}],
 }
 SPECS = [
     pytest.param(msgspec.convert(fields, FOUND[name]), id=f"{name}-{i}")
