@@ -18,6 +18,7 @@ from config.schema import (
     Ratio,
     Repeat,
     Sequence,
+    Series,
     Share,
     Signal,
     Volume,
@@ -28,7 +29,7 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 WINDOW_DAYS_MAX = 90
 NAME = re.compile("[a-z][a-z0-9_]{1,47}")
-AnyTest = Volume | Outcome | Share | Ratio | Repeat | Sequence
+AnyTest = Volume | Outcome | Share | Ratio | Series | Repeat | Sequence
 
 
 class Around(NamedTuple):
@@ -123,9 +124,9 @@ def test_problems(at: At, test: AnyTest, signal: Signal, around: Around) -> Iter
         name = getattr(test, field, None)
         if name is not None and name not in signal.measures:
             yield _no_measure((*at, field), name, signal)
-    if isinstance(test, Outcome | Share | Ratio):
+    if isinstance(test, Outcome | Share | Ratio) or (isinstance(test, Series) and test.of is not None):
         yield from _pair_problems(at, test, signal)
-    if isinstance(test, Outcome) and test.measure in signal.measures:
+    if isinstance(test, Outcome | Series) and test.of is not None and test.measure in signal.measures:
         yield from _delay_problems((*at, "measure"), signal.measures[test.measure], around.delays)
     if isinstance(test, Volume) and test.newcomers and millis(test.newcomers) > WINDOW_DAYS_MAX * DAY_MS:
         yield Problem((*at, "newcomers"), f"{test.newcomers!r}; expected at most {WINDOW_DAYS_MAX}d")
@@ -150,21 +151,25 @@ def window_faults(text: str, engine: EngineSettings | None) -> Iterator[str]:
 def _windows_problems(at: At, test: AnyTest) -> Iterator[Problem]:
     if len(set(test.windows)) < len(test.windows):
         yield Problem(at, "one stands twice; expected each once")
+    if isinstance(test, Series | Repeat | Sequence) and len(test.windows) > 1:
+        yield Problem(at, f"a {type(test).__name__.lower()} has one window; expected one, got {len(test.windows)}")
     if isinstance(test, Repeat | Sequence):
-        if len(test.windows) > 1:
-            yield Problem(at, f"a {type(test).__name__.lower()} has one window; expected one, got {len(test.windows)}")
         return
+    if isinstance(test, Series):
+        size, hop = test.windows[0].split(" by ")
+        if millis(size) != millis(hop):
+            yield Problem((*at, 0), f"{test.windows[0]!r}: a series goes pane by pane; expected '{hop} by {hop}'")
     hops = sorted({millis(text.split(" by ")[1]) for text in test.windows})
     if any(hop % hops[0] for hop in hops) or HOUR_MS % hops[0]:
         yield Problem(at, "expected a shortest hop that divides an hour and all other hops")
 
 
-def _pair_problems(at: At, test: Outcome | Share | Ratio, signal: Signal) -> Iterator[Problem]:
+def _pair_problems(at: At, test: Outcome | Share | Ratio | Series, signal: Signal) -> Iterator[Problem]:
     """What is divided must be of the same kind: events by events, money by money."""
     if test.measure == test.of:
         yield Problem((*at, "of"), f"{test.of!r} is the measure itself; expected another one")
         return
-    one, other = signal.measures.get(test.measure), signal.measures.get(test.of)
+    one, other = signal.measures.get(test.measure), signal.measures.get(str(test.of))
     if one is None or other is None or (one.sum is None and other.sum is None):
         return
     kind = type(test).__name__.lower()
@@ -195,7 +200,7 @@ def _step_problems(at: At, test: Sequence) -> Iterator[Problem]:
 def _require_problems(signal: Signal) -> Iterator[Problem]:
     if signal.require != "all":
         return
-    if any(isinstance(test, Repeat | Sequence) for test in signal.tests):
+    if any(isinstance(test, Series | Repeat | Sequence) for test in signal.tests):
         yield Problem(("require",), "'all'; expected only volume, outcome, share and ratio tests with it")
     if any(one.windows != other.windows for one, other in pairwise(signal.tests)):
         yield Problem(("require",), "'all'; expected the same windows in every test")

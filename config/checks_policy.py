@@ -15,6 +15,7 @@ from config.schema import (
     Market,
     Outcome,
     Ratio,
+    Series,
     Severity,
     Share,
     Signal,
@@ -48,7 +49,7 @@ def change_problems(at: At, change: Change, tests: Sequence[Test]) -> Iterator[P
     if change.severity is not None:
         yield from severity_problems((*at, "severity"), change.severity)
     chosen = [test for number, test in enumerate(tests, start=1) if not change.tests or number in change.tests]
-    if change.minimum_of is not None and not any(isinstance(test, Outcome | Share | Ratio) for test in chosen):
+    if change.minimum_of is not None and not any(isinstance(test, Outcome | Share | Ratio | Series) for test in chosen):
         yield Problem((*at, "minimum_of"), "none of these tests has it; expected it only for outcome, share and ratio")
 
 

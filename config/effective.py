@@ -5,7 +5,20 @@ from typing import NamedTuple
 
 from msgspec import NODEFAULT, structs
 
-from config.schema import UNIT_MS, Catalogue, Change, Outcome, Ratio, Severity, Share, Signal, Spec, Status, millis
+from config.schema import (
+    UNIT_MS,
+    Catalogue,
+    Change,
+    Outcome,
+    Ratio,
+    Series,
+    Severity,
+    Share,
+    Signal,
+    Spec,
+    Status,
+    millis,
+)
 
 
 class TestPolicy(NamedTuple):
@@ -48,7 +61,7 @@ def own_policy(signal: Signal) -> Policy:
     """What a signal says of itself."""
     tests = tuple(
         TestPolicy(
-            test.severity, test.minimum, test.minimum_of if isinstance(test, Outcome | Share | Ratio) else 0.0,
+            test.severity, test.minimum, test.minimum_of if isinstance(test, Outcome | Share | Ratio | Series) else 0.0,
             test.effect,
         )
         for test in signal.tests

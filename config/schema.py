@@ -9,7 +9,23 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from detectors.beta_binomial import BetaBinomialTail
+from detectors.bocpd import Bocpd
+from detectors.broken_trend import BrokenTrend
+from detectors.cusum import CountCusum, GaussianCusum
+from detectors.ensemble import Ensemble
+from detectors.ewma import EwmaZ
+from detectors.ewma_chart import EwmaChart
+from detectors.focus import PoissonFocus
+from detectors.gaussian_focus import GaussianFocus
+from detectors.generalized_pareto import PeaksOverThreshold
+from detectors.histogram import RelativeEntropy
 from detectors.negative_binomial import NegativeBinomialTail
+from detectors.neighbours import NearestNeighbours
+from detectors.page_hinkley import PageHinkley
+from detectors.predictive import PredictiveTail
+from detectors.robust_z import RobustZ
+from detectors.seasonal import SeasonalResidual
+from detectors.shift import CountShift
 
 Duration = Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}(s|m|h|d)$")]
 Windows = Annotated[str, Meta(pattern="^[1-9][0-9]{0,5}(s|m|h|d) by [1-9][0-9]{0,5}(s|m|h|d)$")]
@@ -154,6 +170,26 @@ class Ratio(Test, tag="ratio", frozen=True, kw_only=True):
     detector: NegativeBinomialTail = NegativeBinomialTail()
 
 
+SeriesDetector = (
+    CountShift | CountCusum | PoissonFocus | PredictiveTail | EwmaZ | EwmaChart | RobustZ | GaussianCusum | PageHinkley
+    | GaussianFocus | BrokenTrend | Bocpd | SeasonalResidual | RelativeEntropy | NearestNeighbours | PeaksOverThreshold
+    | Ensemble
+)  # fmt: skip
+
+
+class Series(Test, tag="series", frozen=True, kw_only=True):
+    """Pane after pane of a count beside its expectation: a small rise that lasts, a slow ramp, a shape never seen.
+
+    One window, as long as its hop. Scores are those of `count_shift` and `predictive` themselves; another detector's
+    are ranked among the creator's own past ones: -log10 p.
+    """
+
+    measure: Name
+    of: Name | None = None  # then expected as an outcome of these, else as a volume
+    minimum_of: Annotated[float, Meta(ge=0)] = 0  # exposure in the pane, below which nothing is said
+    detector: SeriesDetector = CountShift()
+
+
 class Repeat(Test, tag="repeat", frozen=True, kw_only=True):
     """How often something happened within the window, or what it adds up to: a policy's rule, not a statistic."""
 
@@ -211,7 +247,7 @@ class Signal(Spec, frozen=True, kw_only=True):
     lifecycle: Lifecycle
     status: Status = "active"  # shadow: evaluated and counted, but its alerts go to risk-alerts-shadow
     tests: Annotated[
-        list[Volume | Outcome | Share | Ratio | Repeat | Sequence], Meta(min_length=1, max_length=4)
+        list[Volume | Outcome | Share | Ratio | Series | Repeat | Sequence], Meta(min_length=1, max_length=4)
     ]
     require: Literal["any", "all"] = "any"  # of the tests; `all` judges them window by window
     measures: dict[Name, Measure] = {}

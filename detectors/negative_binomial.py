@@ -5,8 +5,8 @@ entity's size; new entities are judged by their peers' level at first. Misses: a
 takes hundreds of panes; PoissonFocus sees it), a change to the other side, and one slow enough for the level
 to follow it. An expectation of 0 makes any value impossible.
 
-Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where the peers' spread is known, else prior_strength; so after hits A and mass B its mean is (a + A) / (a + B), and the value
-is negative binomial with m = ratio * expected and variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion +
+Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where it is known, else prior_strength. So after hits A
+and mass B its mean is (a + A) / (a + B), and the value is negative binomial with m = ratio * expected and variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion +
 own, where own = max(0, V / (c + U)) is the dispersion beyond what x.dispersion states. Learning a sample y
 with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) /
 (1 + m)**2, U = d*U + m**2 / (1 + m)**2, with d = 0.5**(1/memory). A sample is on probation for one: all four
@@ -111,7 +111,7 @@ class NegativeBinomialTail(
         return (a + s.hits) / (a + s.mass) * expected, 1.0 / (a + s.hits) + dispersion + own
 
     def strength(self, between: Floats) -> Floats:
-        """Expected counts after which the own level weighs half, (n,): the peers' levels say it where they are known."""
+        """Expected counts after which the own level weighs half, (n,): by the peers' levels where they are known."""
         return np.where(between > 0.0, 1.0 / np.maximum(between, 1e-9), self.prior_strength)
 
     def _surplus(

@@ -6,8 +6,10 @@ import numpy as np
 
 from config.effective import TestPolicy
 from config.schema import Catalogue
+from detectors.shift import CountShift
 from streams.calendar import in_force
 from streams.columns import Entities
+from streams.dating import changed_at
 from streams.evidence import EvidenceBuffer
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, parse_window
@@ -16,6 +18,7 @@ from streams.rates import SCALE, Judged, RateWatch
 from streams.reasons import iso_duration, reason
 from streams.records import Alert, Entity, Peers
 from streams.rulebook import Rulebook
+from streams.series import SeriesWatch
 
 COVERAGE = 0.98  # of the range that is called usual
 DECIMALS = 6
@@ -38,6 +41,7 @@ class Facts(NamedTuple):
     peers: Peers | None
     code: str
     args: dict[str, str | int | float]
+    changed_at: int | None = None  # ms
 
 
 class Saying(NamedTuple):
@@ -126,7 +130,7 @@ class AlertWriter:
             score=facts.score,
             p_value=facts.p_value,
             q_value=None,
-            changed_at=None,
+            changed_at=None if decision.status in ("resolved", "retracted") else facts.changed_at,
             cohort=facts.peers,
             reason=reason(facts.code, facts.args),
             reason_code=facts.code,
@@ -173,8 +177,11 @@ class AlertWriter:
         memory, x = watch.lifted(judged), judged.x
         result = watch.score(window, judged)
         count, mean, score = float(x.value[0]), float(result.expected[0]), float(result.score[0])
-        low, high = (float(v[0]) for v in watch.test.detector.usual_range(memory, x, COVERAGE))
+        low, high = (float(v[0]) for v in watch.detector.usual_range(memory, x, COVERAGE))
         clears = self._clears(watch, policy, window, memory, x, count, mean)
+        began = changed_at(watch, window, slot, end, mean)
+        if isinstance(watch, SeriesWatch) and began is not None:
+            args["since"] = began
         saying = self._saying(watch, index, window, slot, count, mean, judged, args)
         many = watch.units.total(1.0, market)
         of = saying.of
@@ -185,9 +192,8 @@ class AlertWriter:
         return Facts(
             saying.unit, shown(count), shown(mean), shown(low), shown(high), None if clears is None else shown(clears),
             _figures(count * many, 12) if saying.part else None, of if saying.part else None,
-            type(watch.test.detector).__struct_config__.tag,  # type: ignore[arg-type]
-            score, _figures(max(float(10.0**-score), 1e-300), 4) if score > 0 else 1.0,
-            self._peers(slot, saying.peers), saying.code, args,
+            str(type(watch.test.detector).__struct_config__.tag), score, _p_value(watch, score),
+            self._peers(slot, saying.peers), saying.code, args, began,
         )  # fmt: skip
 
     def _saying(
@@ -202,6 +208,8 @@ class AlertWriter:
         if watch.units.money:
             args |= {"currency": self.catalogue.market(market).currency}
             args |= {"digits": self.catalogue.market(market).minor_units}
+        if isinstance(watch, SeriesWatch):
+            return Saying(str(args.get("currency", "events")), "series", 1.0, False, float(judged.x.expected[0]) * many)
         if watch.kind == "volume":
             if watch.newcomers is not None:
                 args["newcomer_ms"] = watch.newcomers
@@ -209,7 +217,7 @@ class AlertWriter:
             unit = str(args.get("currency", "actors" if actors else "events"))
             code = "newcomer_high" if watch.newcomers else "volume_low" if watch.low else "volume_high"
             return Saying(unit, code, 1.0, False, float(judged.x.expected[0]) * many)
-        behind = signal.measures[test.of]  # type: ignore[union-attr]
+        behind = signal.measures[test.of]
         rate, own = float(judged.peer_rate[0]), int(watch.own[slot]) / SCALE
         scale = many / watch.of_units.total(1.0, market)  # where the two are not counted in the same unit
         of = float(judged.x.exposure[0]) * watch.of_units.total(1.0, market)
@@ -229,9 +237,11 @@ class AlertWriter:
         self, watch: RateWatch, policy: TestPolicy, window: int, memory: Any, x: Any, count: float, mean: float
     ) -> float | None:
         """The count nearest to this one that fails the score, the minimum or the effect; None where this one does."""
+        if isinstance(watch, SeriesWatch):
+            return None  # no single pane made the alert, and none would have cleared it
         mark = min(window_thresholds(policy.severity, watch.windows[window][0]))
         mark = watch.calibration.raw(window, mark, np.array([mean]))
-        by_score = float(watch.test.detector.clears_at(memory, x, mark)[0])
+        by_score = float(watch.detector.clears_at(memory, x, mark)[0])
         if watch.low:
             clears = min(by_score, np.floor(mean / policy.effect) + 1.0)
             return float(clears) if count < clears else None
@@ -254,6 +264,13 @@ def _rule_facts(kind: str, unit: str, code: str, count: int, mark: float, args: 
     clears = float(mark - 1) if count >= mark else None
     seen, usual = float(count), float(mark - 1)
     return Facts(unit, seen, 0.0, 0.0, usual, clears, None, None, kind, seen, None, None, code, args)
+
+
+def _p_value(watch: RateWatch, score: float) -> float | None:
+    """None where the score promises a time between false alarms instead."""
+    if isinstance(watch, SeriesWatch) and isinstance(watch.test.detector, CountShift):
+        return None
+    return _figures(max(float(10.0**-score), 1e-300), 4) if score > 0 else 1.0
 
 
 def _matchers(watch: RateWatch | RepeatWatch | SequenceWatch) -> list[int]:

@@ -68,13 +68,17 @@ def relaxed(catalogue: Catalogue) -> Catalogue:
     replace, signals = msgspec.structs.replace, {}
     for name, signal in catalogue.signals.items():
         tests = [
-            replace(test, severity=Severity(info=min(SCORE_MIN, *thresholds(test.severity))), effect=min(test.effect, EFFECT_MIN))
+            replace(test, severity=_lower(test.severity), effect=min(test.effect, EFFECT_MIN))
             if hasattr(test, "detector") else test
             for test in signal.tests
         ]  # fmt: skip
         signals[name] = replace(signal, tests=tests, overrides=[])
     markets = {code: replace(market, thresholds={}) for code, market in catalogue.markets.items()}
     return replace(catalogue, signals=signals, markets=markets)
+
+
+def _lower(severity: Severity) -> Severity:
+    return Severity(info=min(SCORE_MIN, *thresholds(severity)))
 
 
 class Listened(NamedTuple):

@@ -19,7 +19,9 @@ PROFILE_EVENTS = 20.0  # events that an hour of the week must have had before it
 PROFILE_DAYS, PROFILE_WEEKS = 14.0, 4.0  # half-lives, in samples, of an hour's and of a weekday's activity
 LIFT_RANGE = (0.1, 30.0)
 CAPPED_TIMES = 6
-CAPS = {"volume": (8.0, 5.0), "ratio": (8.0, 5.0), "outcome": (3.0, 3.0), "share": (3.0, 3.0)}  # times what is due, and more
+CAPS = {  # what one entity counts for at most among its peers: so many times what is due for it, and so many events
+    "volume": (8.0, 5.0), "ratio": (8.0, 5.0), "outcome": (3.0, 3.0), "share": (3.0, 3.0),
+}  # fmt: skip
 SHOCK = 9.0  # squared standard deviations off the longer window's lift at which it weighs half
 LIFT_EVENTS = {"volume": 5.0, "outcome": 20.0, "share": 20.0, "ratio": 20.0}  # events by which a lift is shrunk to
 # that of the next longer window, and the longest's to 1: demand moves often and at once, what becomes of orders seldom
@@ -163,7 +165,8 @@ class Lift:
 
     def now(
         self, end: int, size: int, market: Ints, own_count: Callable[[int], Floats], own_due: Floats, own_day: Ints,
-        spread: Floats, market_due: Callable[[int, int], Floats], market_seen: Callable[[int, int], tuple[Floats, Floats]],
+        spread: Floats, market_due: Callable[[int, int], Floats],
+        market_seen: Callable[[int, int], tuple[Floats, Floats]],
     ) -> tuple[Floats, Floats]:  # fmt: skip
         """The lift of each entity's peers, itself left out, and its relative variance.
 
@@ -297,7 +300,7 @@ class Spread:
             prior = np.array([self.always_prior, 1.0, self.UNEVEN, 1.0])[:, None] * n
             shard = in_order(mine.T)[:, None] + prior
             calm, lifted = (
-                mine[part] + shard[part] * (self.SHARD_WEIGHT / shard[part.stop - 1]) for part in (slice(0, 2), slice(2, 4))
+                mine[a : a + 2] + shard[a : a + 2] * (self.SHARD_WEIGHT / shard[a + 1]) for a in (0, 2)
             )
             self._cache[window] = np.maximum(calm[0] / calm[1], 0.0), np.maximum(lifted[0] / lifted[1], 0.0)
         return self._cache[window]

@@ -6,15 +6,17 @@ import msgspec
 import numpy as np
 
 from config.effective import Policy
-from config.schema import Catalogue, Outcome, Ratio, Repeat, Sequence, Share, Signal, Volume, millis
+from config.schema import Catalogue, Outcome, Ratio, Repeat, Sequence, Series, Share, Signal, Volume, millis
 from streams.columns import Matcher, Routes, matcher_of
 from streams.entities import Population
 from streams.money import Units
 from streams.patterns import RepeatWatch, SequenceWatch, step_matcher
 from streams.rates import DAY, HOUR, OUTCOME_DAYS, Counts, RateWatch
+from streams.series import SeriesWatch, expectation_of
 from streams.windows import Ring
 
 Watch = RateWatch | RepeatWatch | SequenceWatch
+AnyTest = Volume | Outcome | Share | Ratio | Series | Repeat | Sequence
 
 
 PEERS_ONLY = 1e6  # a strength of the prior beside which no past of its own counts
@@ -82,7 +84,7 @@ class Plan:
             self.rings[matcher, pane] = ring
         return ring
 
-    def _watch(self, signal: Signal, test: Volume | Outcome | Share | Ratio | Repeat | Sequence) -> Watch:
+    def _watch(self, signal: Signal, test: AnyTest) -> Watch:
         windows = [parse_window(text) for text in test.windows]
         if isinstance(test, Repeat):
             return RepeatWatch(test, windows[0][0], self.measure(signal, test.measure))
@@ -92,6 +94,7 @@ class Plan:
         if isinstance(test, Volume) and test.newcomers:  # what few days of its own said would explain a newcomer away
             stubborn = msgspec.structs.replace(test.detector, prior_strength=PEERS_ONLY)
             test = msgspec.structs.replace(test, detector=stubborn)
+        series, test = test, expectation_of(test) if isinstance(test, Series) else test
         matcher = self.measure(signal, test.measure, isinstance(test, Outcome))
         counts = Counts({hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}, self._units(matcher))
         of_counts, of = Counts({}, counts.units), None
@@ -100,7 +103,8 @@ class Plan:
             of_counts = Counts(self._of_rings(test, of, windows), self._units(of))
         first = self.matchers[matcher].clauses[0][0]  # the type whose delay stands for the measure's
         delays = {code: by_event[first] for code, by_event in self.delays.items() if first in by_event}
-        return RateWatch(test, matcher, windows, counts, of_counts, delays, self.people, self.catalogue, of)
+        rest = (matcher, windows, counts, of_counts, delays, self.people, self.catalogue, of)
+        return SeriesWatch(series, *rest) if isinstance(series, Series) else RateWatch(test, *rest)
 
     def _of_rings(
         self, test: Outcome | Share | Ratio, of: int, windows: list[tuple[int, int]]

@@ -93,7 +93,8 @@ class RateWatch:
         catalogue: Catalogue,
         of_matcher: int | None = None,
     ) -> None:
-        self.test = test
+        self.test: Any = test
+        self.detector: Any = test.detector  # of the level
         self.matcher, self.of_matcher = matcher, of_matcher
         self.kind = KINDS[type(test)]
         self.beside = self.kind in ("share", "ratio")  # judged beside another count of the same window
@@ -105,7 +106,7 @@ class RateWatch:
         self.rings, self.units = counts
         self.of_rings, self.of_units = of_counts  # a share's or an outcome's denominators
         self.people = people
-        self.level: Any = test.detector.init(people.capacity)  # a NamedTuple of arrays, as the detector has it
+        self.level: Any = self.detector.init(people.capacity)  # a NamedTuple of arrays, as the detector has it
         zeros = np.zeros(people.capacity, dtype=np.int64)
         self.held = zeros.copy()  # (capacity,) days in a row that were not learned, since they looked like a surge
         self.since_fold = zeros  # (capacity,) events since the last fold
@@ -135,7 +136,7 @@ class RateWatch:
         """Room for as many entities, markets and cohorts as there are."""
         more = self.people.capacity - len(self.own)
         if more:
-            fresh = self.test.detector.init(more)
+            fresh = self.detector.init(more)
             self.level = type(fresh)(*(np.concatenate(pair) for pair in zip(self.level, fresh, strict=True)))
             zeros = np.zeros(more, dtype=np.int64)
             for name in ("since_fold", "of_since_fold", "own", "day", "held"):
@@ -159,7 +160,7 @@ class RateWatch:
     def forget(self, slot: Ints) -> None:
         self._set_own(slot, np.zeros(len(slot)))
         self._set_day(slot, np.zeros(len(slot), dtype=np.int64))
-        fresh = self.test.detector.init(len(slot))
+        fresh = self.detector.init(len(slot))
         for array, new in zip(self.level, fresh, strict=True):
             array[slot] = new
         self.since_fold[slot] = 0
@@ -202,7 +203,7 @@ class RateWatch:
     @property
     def low(self) -> bool:
         """Whether too few are strange, instead of too many."""
-        return getattr(self.test.detector, "side", "high") == "low"
+        return getattr(self.detector, "side", "high") == "low"
 
     def _is_new(self, end: int, slot: Ints) -> Bools:
         """Who registered so short a time ago that newcomers are its peers."""
@@ -349,7 +350,8 @@ class RateWatch:
         return memory
 
     def _step(self, state: Any, x: Observation) -> tuple[Any, Score]:
-        return self.test.detector.step(state, x)
+        after, score = self.detector.step(state, x)
+        return after, score
 
     # -- what is learned ---------------------------------------------------------------------------------------
 
@@ -519,7 +521,7 @@ class RateWatch:
         self.rate_then[slot] = rate
         if self.kind in ("outcome", "ratio"):  # a surge is not to become usual inside its own window
             usual = self._step(memory, x._replace(learn=np.zeros_like(x.learn)))[1].expected
-            doubt = x.dispersion + 1.0 / (self.test.detector.strength(x.between) + memory.hits)
+            doubt = x.dispersion + 1.0 / (self.detector.strength(x.between) + memory.hits)
             most = usual + SURGE_SD * np.sqrt(usual + doubt * usual * usual) + 1.0
             x = x._replace(value=np.minimum(x.value, np.ceil(most)))
         state, _ = self._step(memory, x)
@@ -534,7 +536,8 @@ class RateWatch:
         """Events per unit of exposure, as the detector's memory has it."""
         n = len(rate)
         zeros, none = np.zeros(n), np.zeros(n, dtype=np.int64)
-        x = Observation(zeros, np.ones(n), rate, zeros, none, none, zeros, np.zeros(n, dtype=np.bool_), self._between(n))
+        unseen = np.zeros(n, dtype=np.bool_)
+        x = Observation(zeros, np.ones(n), rate, zeros, none, none, zeros, unseen, self._between(n))
         level: Floats = self._step(state, x)[1].expected
         return level
 
@@ -571,9 +574,9 @@ class RateWatch:
         between = judged.x.between
         if self.kind == "share":
             share = np.clip(judged.x.expected / np.maximum(judged.x.exposure, 1e-9), 1e-6, 1.0)
-            strength = self.test.detector.strength(between, share)
+            strength = self.detector.strength(between, share)
             doubt: Floats = (1.0 - share) / (share * (strength + self.level.trials[slot]))
             return doubt
-        doubt = 1.0 / (self.test.detector.strength(between) + self.level.hits[slot])
+        doubt = 1.0 / (self.detector.strength(between) + self.level.hits[slot])
         return doubt
 

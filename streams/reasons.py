@@ -1,6 +1,7 @@
 """The sentence of an alert, from its template's code and arguments, so that it can be said in other languages."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 Args = Mapping[str, str | int | float]
 
@@ -143,6 +144,25 @@ def _volume(a: Args) -> str:
     )
 
 
+def _series(a: Args) -> str:
+    about = number(float(a["expected"]))
+    if "currency" in a:
+        about = money(float(a["expected"]), str(a["currency"]), int(a["digits"]))
+    off = "has been off its" if "currency" in a else "have been off their"
+    since = f"; {a['many']} {off} usual level since {_day(int(a['since']))}" if "since" in a else ""
+    return f"{_much(a, 'count')} {_window(a)}, where about {about} would be usual for this creator{since}."
+
+
+def _day(ms: int) -> str:
+    """A date and hour in UTC.
+
+    >>> _day(1_767_571_200_000)
+    '5 January 2026, 00:00 UTC'
+    """
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
 def _volume_low(a: Args) -> str:
     return _only(_volume(a))
 
@@ -248,6 +268,7 @@ _SENTENCES = {
     "outcome_beyond": _outcome_beyond,
     "share_high": _share,
     "volume_high": _volume,
+    "series": _series,
     "repeated": _repeat,
     "pattern_seen": _sequence,
 }

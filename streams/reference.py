@@ -47,7 +47,8 @@ with the line `# yaml-language-server: $schema=../signal.schema.json` (or `marke
 SPECS = (
     schema.EngineSettings, schema.Limits, schema.Signal, schema.Measure, schema.Events, schema.Range, schema.Sum,
     schema.Link, schema.Follows, schema.Severity, schema.Test, schema.Volume, schema.Outcome, schema.Share,
-    schema.Ratio, schema.Repeat, schema.Sequence, schema.Step, schema.Override, schema.Change, schema.Market,
+    schema.Ratio, schema.Series, schema.Repeat, schema.Sequence, schema.Step, schema.Override, schema.Change,
+    schema.Market,
     schema.Delay, schema.Campaign, schema.Group, schema.Member,
 )  # fmt: skip
 

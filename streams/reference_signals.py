@@ -24,6 +24,7 @@ from config.schema import (
     Ratio,
     Repeat,
     Sequence,
+    Series,
     Severity,
     Share,
     Signal,
@@ -38,7 +39,7 @@ from streams.scorecard import read_kinds
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "creators.json"
 LEVELS = ("info", "warning", "critical")
-Test = Volume | Outcome | Share | Ratio | Repeat | Sequence
+Test = Volume | Outcome | Share | Ratio | Series | Repeat | Sequence
 HEAD = """\
 What each shipped signal asks, what it counts, and from when on it speaks. How a score becomes an alert is in
 [policies.md](policies.md), what to do about an alert in the [runbooks](runbooks/README.md), what a word means in the
@@ -165,6 +166,12 @@ def _formula(signal: Signal, test: Test) -> str:
             return (
                 f"{what}, beside the {_many(signal, test.of)} that could have brought them: each counts as far as such "
                 f"an event is due so long after it in this market. Compared with the usual rate, {now}."
+            )
+        case Series():
+            beside = "" if test.of is None else f" after their {_many(signal, test.of)}"
+            return (
+                f"{what}{beside}, pane after pane, beside what is usual for this creator: a change that is small but "
+                "lasts adds up."
             )
         case Share():
             return (
@@ -301,7 +308,7 @@ def _row(signal: Signal, test: Test) -> dict[str, str]:
     assert not isinstance(test, Repeat | Sequence)
     low = getattr(test.detector, "side", "high") == "low"
     row["minimum"] = f"{test.minimum:g}" + (" expected" if low else "")
-    if not isinstance(test, Volume):
+    if not isinstance(test, Volume) and (not isinstance(test, Series) or test.of):
         row["minimum behind it"] = f"{test.minimum_of:g}"
     row["smallest effect"] = f"{test.effect:g} times" + (" fewer" if low else "")
     return row
@@ -377,7 +384,7 @@ def _delays(catalogue: Catalogue, signal: Signal) -> str:
     default = catalogue.markets["default"]
     said: dict[str, str] = {}
     for test in signal.tests:
-        if not isinstance(test, Outcome):
+        if not isinstance(test, Outcome) and not (isinstance(test, Series) and test.of):
             continue
         first = signal.measures[test.measure].events[0]
         kind = first.type if isinstance(first, Events) else first

@@ -37,6 +37,7 @@ WHAT = {
     "ratio_low": "A count for each of another: too few",
     "volume_high": "A count against what is usual: too many",
     "volume_low": "A count against what is usual: too few",
+    "series": "A count pane after pane: a change that lasts",
     "newcomer_high": "A count of a newcomer against other newcomers",
     "repeated": "A policy's rule: so many of one kind",
     "counted": "A policy's rule: so many",
@@ -179,6 +180,23 @@ CASES = (
         "ratio_low", "many", TALK | {"count": 30, "of": 6000, "window_ms": HOUR},
         "Only 30 comments from 6,000 viewers in the last hour: 0.005 for each viewer; usual are 0.06 for this"
         " creator and 0.055 for beauty creators in TH.",
+    ),
+    Case(
+        "series", "one", REFUNDS | {"count": 1, "expected": 0.4, "window_ms": 6 * HOUR, "since": 1_768_435_200_000},
+        "1 refund in the last 6 hours, where about 0.4 would be usual for this creator; refunds have been off their "
+        "usual level since 15 January 2026, 00:00 UTC.",
+    ),
+    Case(
+        "series", "many", ORDERS | {"count": 1234, "expected": 900.0, "window_ms": DAY},
+        "1,234 orders outside live sessions in the last 24 hours, where about 900 would be usual for this creator.",
+    ),
+    Case(
+        "series", "of money", MONEY | {
+            "count": 12345.6, "expected": 9000.0, "window_ms": DAY, "currency": "THB", "digits": 2,
+            "since": 1_768_435_200_000,
+        },
+        "THB 12,346 of reversed commission in the last 24 hours, where about THB 9,000 would be usual for this "
+        "creator; reversed commission has been off its usual level since 15 January 2026, 00:00 UTC.",
     ),
     Case(
         "volume_high", "one", ORDERS | {"count": 1, "expected": 0.04, "window_ms": HOUR},
