@@ -6,9 +6,9 @@ takes hundreds of panes; PoissonFocus sees it), a change to the other side, and 
 to follow it. An expectation of 0 makes any value impossible.
 
 Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where it is known, else prior_strength. So after hits A
-and mass B its mean is (a + A) / (a + B), and the value is negative binomial with m = ratio * expected and variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion +
-own, where own = max(0, V / (c + U)) is the dispersion beyond what x.dispersion states. Learning a sample y
-with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) /
+and mass B its mean is (a + A) / (a + B), and the value is negative binomial with m = ratio * expected and
+variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion + own, where own = max(0, V / (c + U)) is the
+dispersion beyond what x.dispersion states. Learning a sample y with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) /
 (1 + m)**2, U = d*U + m**2 / (1 + m)**2, with d = 0.5**(1/memory). A sample is on probation for one: all four
 are folded when the next sample is learned, so a burst of two panes does not hide itself. (V also sees the
 level's own error: cautious.)

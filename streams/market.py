@@ -190,7 +190,8 @@ class Lift:
             events = due / less
             usual = lift * events
             off = seen / less - usual
-            strength = self.strength / (1.0 + off * off / (SHOCK * (1.0 + usual)))  # a shock is believed sooner
+            shock = off * off / (SHOCK * (1.0 + usual)) if longer >= DAY else 0.0  # minutes are of few creators
+            strength = self.strength / (1.0 + shock)  # a shock is believed sooner
             lift = np.clip((seen / less + strength * lift) / (events + strength), *LIFT_RANGE)
         return lift, 1.0 / ((events + strength) * np.minimum(lift, 1.0))
 
