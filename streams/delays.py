@@ -123,7 +123,7 @@ class Delays:
 
     def known(self, end: int, size: int) -> Floats:
         """(n_markets,): the part of the orders behind a window that the stream, still young, has seen."""
-        weights, first = self.weights(end, size), (end - 1) // DAY - self.started // DAY
+        weights, first = self.weights(end, size), max((end - 1) // DAY - self.started // DAY, 0)
         if first >= OUTCOME_DAYS:
             return np.ones(weights.shape[1])
         parts = weights[: first + 1].copy()
@@ -173,6 +173,8 @@ class Delays:
         if "curve" not in self._curve:
             came, due = self.learned
             markets = list(self.people.markets)[: came.shape[1]]
+            if not markets:
+                return np.zeros((OUTCOME_DAYS, 0))
             prior = np.stack([self._configured(market) for market in markets], axis=-1)
             share = (came + PRIOR_OUTCOMES * prior) / (due + PRIOR_OUTCOMES)
             self._curve["curve"] = share / in_order(share)

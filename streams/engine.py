@@ -398,8 +398,12 @@ class Engine:
                 worth = watch.units.of(much, slot[mine])
                 counts[mine] = watch.delays.arrive(time[mine], ref_at, slot[mine], worth)
                 known[watch.matcher] = known.get(watch.matcher, False) | counts
+        early: dict[str, Bools] = {}  # an event that several tests count is one event
         for matcher, those in known.items():
-            self.counts["early_order", sorted(self.plan.matchers[matcher].types)[0]] += int((~those).sum())
+            kind = sorted(self.plan.matchers[matcher].types)[0]
+            early[kind] = early.get(kind, False) | ~those
+        for kind, those in early.items():
+            self.counts["early_order", kind] += int(those.sum())
         return known
 
     def _add_rare(self, batch: Batch, rows: Ints, mine: dict[int, Bools], undone: list[Undone]) -> None:

@@ -118,7 +118,8 @@ class RateWatch:
         self.total = np.zeros(0, dtype=np.int64)  # (n_markets,) fixed: the sum of the own levels
         sizes = [size for size, _ in windows]
         self.lift = Lift(self.base, sizes, self.kind)
-        self.hours = Series(self.base, max(DAY, *sizes))  # the week's profile, in hours of average activity
+        reach = max(DAY, *sizes) + max(hop for _, hop in windows)  # windows are looked at up to a hop later
+        self.hours = Series(self.base, reach)  # the week's profile, in hours of average activity
         self.week = Week(lambda: shape_of_week(catalogue, list(people.markets)))
         self.campaigns = Campaigns(catalogue, people)
         self.peers = Peers(people, self.kind)

@@ -41,7 +41,7 @@ class SeriesWatch(RateWatch):
         self.teller: Any = test.detector
         self.ranked = not isinstance(test.detector, PROMISES)
         self.series: Any = self.teller.init(self.people.capacity)
-        self.past: Any = RANK.init(self.people.capacity if self.ranked else 0)
+        self.past: Any = RANK.init(self.people.capacity) if self.ranked else ()
         self.stepped = np.zeros(self.people.capacity, dtype=np.int64)  # (capacity,) ms, the last pane's end; 0: never
         self.told = np.zeros(self.people.capacity)  # (capacity,) the score then
 
@@ -50,7 +50,8 @@ class SeriesWatch(RateWatch):
         super().grow()
         if more:
             self.series = _longer(self.series, self.teller.init(more))
-            self.past = _longer(self.past, RANK.init(more if self.ranked else 0))
+            if self.ranked:
+                self.past = _longer(self.past, RANK.init(more))
             self.stepped = np.concatenate([self.stepped, np.zeros(more, dtype=np.int64)])
             self.told = np.concatenate([self.told, np.zeros(more)])
 

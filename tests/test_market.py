@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.market import HOUR, Lift, Spread, cap, fixed, fixed_square
+from streams.market import HOUR, Lift, Spread, cap, capped, fixed, fixed_square
 
 SIZES = (6, 24)  # hours
 END = 72 * HOUR
@@ -26,10 +26,15 @@ def lift_of_hero(usual: float, does: list[float], peers: float, peers_do: float)
     def due(end: int, size: int) -> np.ndarray:
         return np.array([(usual + peers) * size / HOUR])
 
+    def seen(end: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        does = np.array([sum(hours[-(size // HOUR):]), *[peers_do * size / HOUR / 10] * 10])
+        own = np.array([usual * size / HOUR, *[peers * size / HOUR / 10] * 10])
+        return capped(does, own, np.zeros(11, dtype=np.int64), due(end, size), "volume")
+
     return [
         float(lift.now(
             END, size * HOUR, np.array([0]), lambda longer: np.array([sum(hours[-(longer // HOUR):])]),
-            np.array([usual * size]), day, np.array([0.2]), due,
+            np.array([usual * size]), day, np.array([0.2]), due, seen,
         )[0][0])
         for size in SIZES
     ]  # fmt: skip
