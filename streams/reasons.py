@@ -1,7 +1,8 @@
 """The sentence of an alert, from its template's code and arguments, so that it can be said in other languages."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+
+import numpy as np
 
 Args = Mapping[str, str | int | float]
 
@@ -157,10 +158,9 @@ def _day(ms: int) -> str:
     """A date and hour in UTC.
 
     >>> _day(1_767_571_200_000)
-    '5 January 2026, 00:00 UTC'
+    '2026-01-05 00:00 UTC'
     """
-    at = datetime.fromtimestamp(ms / 1000, UTC)
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+    return f"{np.datetime64(ms, 'ms').astype('datetime64[m]')} UTC".replace("T", " ", 1)
 
 
 def _volume_low(a: Args) -> str:

@@ -184,7 +184,7 @@ CASES = (
     Case(
         "series", "one", REFUNDS | {"count": 1, "expected": 0.4, "window_ms": 6 * HOUR, "since": 1_768_435_200_000},
         "1 refund in the last 6 hours, where about 0.4 would be usual for this creator; refunds have been off their "
-        "usual level since 15 January 2026, 00:00 UTC.",
+        "usual level since 2026-01-15 00:00 UTC.",
     ),
     Case(
         "series", "many", ORDERS | {"count": 1234, "expected": 900.0, "window_ms": DAY},
@@ -196,7 +196,7 @@ CASES = (
             "since": 1_768_435_200_000,
         },
         "THB 12,346 of reversed commission in the last 24 hours, where about THB 9,000 would be usual for this "
-        "creator; reversed commission has been off its usual level since 15 January 2026, 00:00 UTC.",
+        "creator; reversed commission has been off its usual level since 2026-01-15 00:00 UTC.",
     ),
     Case(
         "volume_high", "one", ORDERS | {"count": 1, "expected": 0.04, "window_ms": HOUR},

@@ -11,7 +11,7 @@ from streams.engine import Engine
 from streams.rates import HELD_DAYS, RateWatch
 from tests.streamed import DAY, HOUR, MINUTE, START, TOPIC, event, numbered, shipped
 
-BEGIN, DAYS = 13, 24  # of the surge, and of the stream
+BEGIN, DAYS = 13, 28  # of the surge, and of the stream
 
 
 @cache

@@ -15,7 +15,8 @@ CORE = {  # pure: no clock, no randomness, no I/O
     "streams.engine", "streams.entities", "streams.errors", "streams.evidence", "streams.links", "streams.lives",
     "streams.market", "streams.money", "streams.patterns",
     "streams.plan", "streams.policy", "streams.rates", "streams.reasons", "streams.records", "streams.state",
-    "streams.rulebook", "streams.succession", "streams.unrest", "streams.windows",
+    "streams.dating", "streams.levels", "streams.rulebook", "streams.series", "streams.succession", "streams.unrest",
+    "streams.windows",
     "config.effective", "config.packed", "config.schema", "config",
 }  # fmt: skip
 FORBIDDEN = {"time", "random", "asyncio", "logging", "socket", "datetime", "os", "secrets", "uuid", "threading",
