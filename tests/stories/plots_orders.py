@@ -108,7 +108,8 @@ def one_order_many_defects(life: Life) -> None:
 USUAL = ("this creator's usual rate is ", " creators in ")
 TALES = (
     Tale(
-        "refund_rate", "Two days of bad orders come back", refunds_surge, Found(48, ("efunds ", *USUAL)),
+        "refund_rate", "Two days of bad orders come back", refunds_surge,
+        Found(48, ("efunds for the seller's fault ", "their usual level since ")),
         two_of_four, an_ordinary_life, (
             Silent("An own campaign's orders come back together, days later", own_campaign),
             Silent("Orders end while refunds of earlier ones still arrive", stops_selling),
@@ -130,7 +131,7 @@ TALES = (
     ),
     Tale(
         "late_shipment_rate", "Most orders of three days are shipped late", ships_late,
-        Found(60, ("shipments (", "were late shipments; this creator's usual share is ")),
+        Found(60, ("ate shipments ", *USUAL)),
         two_of_four, an_ordinary_life,
         (
             Silent("Every eighth shipment is late, all the time", is_always_late),
