@@ -220,7 +220,7 @@ def test_a_pipe_is_refused_and_not_read_half(tmp_path: Path) -> None:
         Recording(tmp_path / "pipe")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n  \n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n\n  \n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "e.jsonl").write_bytes(content)
     assert "is empty" in refusal(tmp_path / "e.jsonl")
