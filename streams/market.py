@@ -45,7 +45,7 @@ def widened(a: np.ndarray, width: int) -> np.ndarray:
 
 def in_order(rows: Floats) -> Floats:
     """The sum over axis 0, row by row: numpy's own sum takes another order for another shape."""
-    total: Floats = np.cumsum(rows, axis=0)[-1]
+    total: Floats = np.cumsum(rows, axis=0)[-1] if len(rows) else np.zeros(rows.shape[1:])
     return total
 
 
