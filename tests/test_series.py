@@ -50,13 +50,14 @@ def stream(seed: int) -> list[Record]:
             rows.append((ordered, f"{who}-{i}", "order.paid", f"c{who}", {}))
             if refunded:
                 rows.append((when, f"{who}-{i}r", "refund.approved", f"c{who}", {"attrs": {"ref_at": ordered}}))
-    return numbered(event(name, kind, who, at, **more) for at, name, kind, who, more in sorted(rows, key=lambda r: r[:2]))
+    rows.sort(key=lambda row: row[:2])
+    return numbered(event(name, kind, who, at, **more) for at, name, kind, who, more in rows)
 
 
 @cache
 def said() -> list[Alert]:
     """By the shipped series test alone as `creeping`, and by the shipped windows alone as `surging`."""
-    return run(stream(2), catalogue(creeping=[3], surging=[0]))[1].alerts
+    return run(stream(3), catalogue(creeping=[3], surging=[0]))[1].alerts
 
 
 def opened(signal: str, creator: str) -> Alert | None:
@@ -112,42 +113,42 @@ def test_the_episode_of_one_that_goes_on_selling_stays_open() -> None:
 # ---- volumes -------------------------------------------------------------------------------------------------
 
 
-def volumes(detector: CountShift | PredictiveTail) -> Catalogue:
+def volumes(detector: CountShift | PredictiveTail, warning: float) -> Catalogue:
     base = catalogue(orders=[3])
     signal = base.signals["orders"]
-    test = change(signal.tests[0], measure="orders", of=None, detector=detector, severity=Severity(warning=1.0))
+    test = change(signal.tests[0], measure="orders", of=None, detector=detector, severity=Severity(warning=warning))
     return change(base, signals={"orders": change(signal, tests=[test], warmup="2d", resolve_after="12h")})
 
 
 def burst() -> list[Record]:
-    """Three orders an hour; on the seventh day c0 has twelve an hour, and then falls silent for good."""
+    """Three orders an hour; on the seventh day c0 has nine an hour for a while, and then falls silent for good."""
     rng, rows = np.random.default_rng(3), []
-    for hour in range(9 * 24):
+    for hour in range(10 * 24):
         for who in range(5):
-            busy = who == 0 and 144 <= hour < 156
-            n = 0 if who == 0 and hour >= 156 else int(rng.poisson(12 if busy else 3))
+            busy = who == 0 and 144 <= hour < 150
+            n = 0 if who == 0 and hour >= 150 else int(rng.poisson(9 if busy else 3))
             at = START + hour * HOUR + rng.integers(0, HOUR, n)
             rows += [(when, f"{who}-{hour}-{i}", f"c{who}") for i, when in enumerate(at.tolist())]
     return numbered(event(name, "order.paid", who, at) for at, name, who in sorted(rows))
 
 
 def test_the_evidence_of_one_that_fell_silent_fades_when_it_is_asked_about_and_its_episode_ends() -> None:
-    engine, told, records = Engine(volumes(CountShift()), TOPIC, 0), [], burst()
-    silent = next(i for i, r in enumerate(records) if b"0-155-" in bytes(r.value or b""))
-    last = START + 156 * HOUR
+    engine, told, records = Engine(volumes(CountShift(), 4.0), TOPIC, 0), [], burst()
+    silent = next(i for i, r in enumerate(records) if b"0-149-" in bytes(r.value or b""))
+    last = START + 150 * HOUR
     alerts = engine.feed(records[:silent]).alerts
     watch = engine.plan.watches[0][0]
     assert isinstance(watch, SeriesWatch)
-    for hours in range(2, 50, 6):
+    for hours in range(2, 88, 6):
         alerts += engine.feed([r for r in records[engine.next_offset :] if _at(r) < last + hours * HOUR]).alerts
         slot = np.array([engine.entities.slot("c0", "TH")])
         told.append(float(watch.score(0, watch.observe(engine.clock.closed, 0, slot)).score[0]))
     assert told[0] > 2.0
     assert told == sorted(told, reverse=True)
-    assert told[-1] == 0.0
+    assert told[-1] < 0.5
     assert watch.told[slot][0] > 2.0  # asking about it is not learning
     assert {a.entity.id for a in alerts} == {"c0"}
-    assert [a.status for a in alerts][0::len(alerts) - 1] == ["opened", "resolved"]
+    assert (alerts[0].status, alerts[-1].status) == ("opened", "resolved")
 
 
 def _at(record: Record) -> int:
@@ -155,7 +156,7 @@ def _at(record: Record) -> int:
 
 
 def test_a_score_that_says_how_rare_one_pane_is_comes_with_its_p_value() -> None:
-    _, result = run(burst(), volumes(PredictiveTail()))
+    _, result = run(burst(), volumes(PredictiveTail(), 0.5))
     hero = [a for a in result.alerts if a.entity.id == "c0" and a.status != "resolved"]
     assert hero
     for alert in hero:
