@@ -88,9 +88,13 @@ def told(hero: int) -> list[Alert]:
     test = Volume(measure="orders", windows=["24h by 1h", "7d by 6h"], severity=Severity(warning=4.0))
     signals = {"orders": change(shown, tests=[test], overrides=[])}
     catalogue = change(
-        base, engine=change(base.engine, pane="1h"), markets={"default": base.markets["default"]}, groups={}, calendar={},
+        base,
+        engine=change(base.engine, pane="1h"),
+        markets={"default": base.markets["default"]},
+        groups={},
+        calendar={},
         signals=signals,
-    )  # fmt: skip
+    )
     rng, rows = np.random.default_rng(5), []
     for hour in range(10 * 24):
         for who in range(6):

@@ -147,8 +147,8 @@ def test_the_evidence_of_one_that_fell_silent_fades_when_it_is_asked_about_and_i
     assert told == sorted(told, reverse=True)
     assert told[-1] < 0.5
     assert watch.told[slot][0] > 2.0  # asking about it is not learning
-    assert {a.entity.id for a in alerts} == {"c0"}
-    assert (alerts[0].status, alerts[-1].status) == ("opened", "resolved")
+    hero = [a.status for a in alerts if a.entity.id == "c0"]
+    assert (hero[0], hero[-1]) == ("opened", "resolved")
 
 
 def _at(record: Record) -> int:
@@ -156,10 +156,10 @@ def _at(record: Record) -> int:
 
 
 def test_a_score_that_says_how_rare_one_pane_is_comes_with_its_p_value() -> None:
-    _, result = run(burst(), volumes(PredictiveTail(), 0.5))
-    hero = [a for a in result.alerts if a.entity.id == "c0" and a.status != "resolved"]
-    assert hero
-    for alert in hero:
+    _, result = run(burst(), volumes(PredictiveTail(), -0.5))
+    alerts = [a for a in result.alerts if a.status != "resolved"]
+    assert len(alerts) >= 3
+    for alert in alerts:
         assert alert.p_value == pytest.approx(10.0**-alert.score, rel=1e-3)
         assert (alert.clears_at, alert.changed_at) == (None, None)
         assert "since" not in alert.reason
