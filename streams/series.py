@@ -16,11 +16,12 @@ from detectors.negative_binomial import NegativeBinomialTail
 from detectors.predictive import PredictiveTail
 from detectors.shift import CountShift
 from detectors.tails import surprise
-from streams.rates import HOUR, SCALE, Judged, RateWatch
+from streams.rates import DAY, HOUR, SCALE, Judged, RateWatch
 
 LEVEL = NegativeBinomialTail(memory=90.0, dispersion_prior=20.0)  # days: a ramp of weeks is not to become usual
 PROMISES = (CountShift, PredictiveTail)  # their scores say how rare they are; others' are ranked among the entity's own
 RANK = ConformalRank()
+SILENT, DUE_MIN = 7 * DAY, 0.01  # quiet for so long, and fewer events due in a day: nothing could refute the score
 
 
 def expectation_of(test: Series) -> Volume | Outcome:
@@ -114,7 +115,8 @@ class SeriesWatch(RateWatch):
             now = self.teller.step(_pick(self.series, slot[quiet]), still)[1].score
             if self.ranked:
                 now = surprise(RANK.calibrate(_pick(self.past, slot[quiet]), now, still.learn)[1])
-            told[quiet] = np.minimum(now, SCORE_MAX)
+            over = (end[quiet] - self.stepped[slot[quiet]] >= SILENT) & (still.expected * (DAY / self.base) < DUE_MIN)
+            told[quiet] = np.where(over, 0.0, np.minimum(now, SCORE_MAX))
         return Score(told, x.expected, np.full(len(slot), np.nan))
 
     def began(self, slot: int) -> int:

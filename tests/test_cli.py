@@ -17,7 +17,7 @@ import pytest
 from config.catalogue import SHIPPED, load
 from streams.cli import main
 
-COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "demo")
+COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "demo")
 NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
 
 

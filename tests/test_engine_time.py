@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from config.catalogue import load
 from streams.columns import Matcher, Record
 from streams.engine import FAR_MAX, Engine
 from tests.streamed import (
@@ -295,3 +296,13 @@ def test_a_simulated_stream_with_one_wrong_clock_is_unmoved() -> None:
     _, result = run([*records[:place], Record(place, key, value, 0), *tail], eager())
     assert result.lines == expected.lines
     assert len(result.lines) > 5
+
+
+def test_panes_may_close_before_any_event_is_in_one_that_is_open() -> None:
+    """With panes of an hour the first events lie beyond the open ones, and a turn comes while no market is known."""
+    base = load()
+    catalogue = msgspec.structs.replace(base, engine=msgspec.structs.replace(base.engine, pane="1h"))
+    records = numbered([event(i, "order.paid", f"c{i % 4}", START + MINUTE + i * 10 * MINUTE) for i in range(60)])
+    engine, result = run(records, catalogue)
+    assert result.dead == []
+    assert engine.people.live == 4

@@ -115,3 +115,86 @@ def test_even_counts_make_no_lift_uneven_and_uneven_lifts_nobody_restless() -> N
     one = np.array([0])
     assert spread_of(0.0, 0.0, [1.0, 4.0]).always(0, one)[0] < 0.03
     assert spread_of(0.0, 0.6, [1.0, 4.0]).always(0, one)[0] < 0.1
+
+
+# ---- shocks, runaways, and the order of entities ---------------------------------------------------------------
+
+
+def lifts(hours: int, shock: float, sizes: tuple[int, ...], peers: int = 40, kind: str = "outcome") -> list[float]:
+    """What a creator sees of its peers' lift so many hours after each of them began to have `shock` times as much."""
+    lift = Lift(HOUR, [size * HOUR for size in sizes], kind)
+    lift.widen(1)
+    day = fixed(np.full(peers + 1, 6.0))
+    lift.mass[:, 0] = [day.sum(), fixed_square(day).sum()]
+    usual, market = np.full(peers + 1, 0.25), np.zeros(peers + 1, dtype=np.int64)
+
+    def does(size: int) -> np.ndarray:
+        new = min(hours, size)
+        return usual * np.where(np.arange(peers + 1) > 0, (size - new) + shock * new, size)
+
+    def seen(end: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        due = np.array([usual.sum() * size / HOUR])
+        return capped(does(size // HOUR), usual * (size / HOUR), market, due, kind)
+
+    return [
+        float(lift.now(
+            END, size * HOUR, np.array([0]), lambda longer: does(longer // HOUR)[:1], usual[:1] * size, day[:1],
+            np.array([0.1]), lambda end, size: np.array([usual.sum() * size / HOUR]), seen,
+        )[0][0])
+        for size in sizes
+    ]  # fmt: skip
+
+
+def test_a_shock_to_everybody_is_believed_within_hours() -> None:
+    """Five times as much for each of forty peers. After 6 hours a day has 2 times as much, the 6 hours 5 times."""
+    day, six = lifts(6, 5.0, (24, 6))
+    assert 1.6 <= day <= 2.0
+    assert 3.5 <= six <= 5.0
+    whole_day = lifts(24, 5.0, (24, 6))
+    assert whole_day == pytest.approx([5.0, 5.0], rel=0.1)
+    assert lifts(0, 5.0, (24, 6)) == pytest.approx([1.0, 1.0], rel=1e-3)
+
+
+def test_a_lift_comes_hour_by_hour_and_never_runs_ahead_of_what_the_peers_have() -> None:
+    found = [lifts(hours, 5.0, (24,))[0] for hours in range(0, 25, 3)]
+    assert found == sorted(found)
+    assert all(lift <= 1.0 + 4.0 * hours / 24 + 1e-6 for lift, hours in zip(found, range(0, 25, 3), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["volume", "ratio", "outcome", "share"])
+def test_the_attack_of_one_creator_is_no_lift_of_its_peers(kind: str) -> None:
+    n = 50
+    own, market = np.full(n, 4.0), np.zeros(n, dtype=np.int64)
+    value, due = own.copy(), np.array([own.sum()])
+    value[7] = 100_000.0
+    seen, lift = capped(value, own, market, due, kind)
+    most = float(cap(own[:1] * lift, kind)[0])
+    assert seen[0] <= own.sum() - 4.0 + most + 1e-3
+    assert lift[0] < 1.3
+    whole, believed = capped(5.0 * own, own, market, due, kind)
+    assert whole[0] == pytest.approx(5.0 * own.sum())
+    assert believed[0] == pytest.approx(5.0)
+
+
+@examples
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.floats(0.0, 50.0), st.integers(0, 2)), min_size=1, max_size=60),
+    st.randoms(use_true_random=False), st.sampled_from(["volume", "outcome"]),
+)  # fmt: skip
+def test_the_order_of_the_entities_can_not_show_in_what_they_did_together(
+    rows: list[tuple[int, float, int]], random: object, kind: str
+) -> None:
+    mixed = list(rows)
+    random.shuffle(mixed)  # type: ignore[attr-defined]
+    due = np.array([50.0, 5.0, 0.0])
+    results = []
+    for some in (rows, mixed):
+        value, own = (np.array([float(r[i]) for r in some]) for i in range(2))
+        results.append(capped(value, own, np.array([r[2] for r in some]), due, kind))
+    for one, other in zip(*results, strict=True):
+        assert one.tolist() == other.tolist()
+    assert (results[0][0] <= np.array([sum(r[0] for r in rows if r[2] == m) for m in range(3)]) + 1e-6).all()
+
+
+def test_before_any_market_is_known_variances_are_of_none() -> None:
+    assert Spread(2, "outcome").always(0, np.zeros(0, dtype=np.int64)).tolist() == []
