@@ -5,13 +5,13 @@ entity's size; new entities are judged by their peers' level at first. Misses: a
 takes hundreds of panes; PoissonFocus sees it), a change to the other side, and one slow enough for the level
 to follow it. An expectation of 0 makes any value impossible.
 
-Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where it is known, else prior_strength. So after hits A
-and mass B its mean is (a + A) / (a + B), and the value is negative binomial with m = ratio * expected and
+Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where it is known, else prior_strength. So after hits
+A and mass B its mean is (a + A) / (a + B), and the value is negative binomial with m = ratio * expected and
 variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion + own, where own = max(0, V / (c + U)) is the
-dispersion beyond what x.dispersion states. Learning a sample y with mean m: A = d*A + y, B = d*B + expected, V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) /
-(1 + m)**2, U = d*U + m**2 / (1 + m)**2, with d = 0.5**(1/memory). A sample is on probation for one: all four
-are folded when the next sample is learned, so a burst of two panes does not hide itself. (V also sees the
-level's own error: cautious.)
+dispersion beyond what x.dispersion states. Learning a sample y with mean m: A = d*A + y, B = d*B + expected,
+V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) / (1 + m)**2, U = d*U + m**2 / (1 + m)**2, with d
+= 0.5**(1/memory). A sample is on probation for one: all four are folded when the next sample is learned, so a
+burst of two panes does not hide itself. (V also sees the level's own error: cautious.)
 
 Score: -log10 P(X >= value), for side low of P(X <= value); scores under 1 are reported as 0 with a p-value of
 1. `gap`: where `learn`, the quiet panes are learned before the value is scored, as so many zeros with

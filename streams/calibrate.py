@@ -187,6 +187,11 @@ def share_out(c: Curves, budget: float) -> list[int]:
     return at
 
 
+def spent(c: Curves, at: Sequence[int]) -> float:
+    """False alarms per 1,000 creator-days at these offsets."""
+    return sum(int(c.false[s, i]) for s, i in enumerate(at)) * 1_000.0 / max(c.creator_days, 1e-9)
+
+
 def _next(c: Curves, at: list[int], allowed: float) -> tuple[int, int] | None:
     """The step that finds most for its false alarms; where nothing is to be found, the signal that has fewest."""
     now = sum(int(c.false[s, i]) for s, i in enumerate(at))

@@ -490,7 +490,10 @@ def calibrate(
         entries = calibrator.counted(source.entries(), lambda: moved(source.bytes_read))
         heard = calibrator.listen(entries, catalogue, source.topic)
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())
-    _out().print(budget_table(catalogue, found, calibrator.share_out(found, budget), budget))
+    shares = calibrator.share_out(found, budget)
+    _out().print(budget_table(catalogue, found, shares, budget))
+    if calibrator.spent(found, shares) > budget:
+        _say(f"warning: also at the strictest thresholds tried more is false than the budget of {budget:g} allows")
 
 
 @app.command(epilog=examples("ripcurrent demo", "ripcurrent demo --keep"))
