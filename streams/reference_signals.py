@@ -56,7 +56,8 @@ How to read a section:
   **smallest effect** how many times as much as expected it must be.
 - **measured** is from simulated creators only, on seeds that nothing was tuned on. "Caught" counts alerts of every
   signal that may speak for that kind of episode, "by this signal" its own. False alarms are for 1,000 creators watched
-  for a day, with nothing planted and with everything planted.
+  for a day, with nothing planted and with everything planted; **nominal** is what the thresholds alone would allow, by
+  one window of a day for each test: that windows overlap adds to it, minimum and smallest effect take off.
 """
 
 
@@ -107,7 +108,8 @@ def signals_page(catalogue: Catalogue, made: str, results: Results | None = None
             lifecycle = signal.lifecycle
             lines += ["", f"## {lifecycle.capitalize()}"]
         kinds = [kind for kind, first in made_for.items() if first == name]
-        lines += ["", f"### {name}", "", *_signal(catalogue, name, signal), *_measured(name, kinds, results)]
+        told = (*_signal(catalogue, name, signal), *_measured(name, signal, kinds, results))
+        lines += ["", f"### {name}", "", *told]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -412,7 +414,7 @@ def _money(catalogue: Catalogue, signal: Signal) -> str:
 # ---- what was measured -------------------------------------------------------------------------------------
 
 
-def _measured(name: str, kinds: list[str], results: Results | None) -> Iterator[str]:
+def _measured(name: str, signal: Signal, kinds: list[str], results: Results | None) -> Iterator[str]:
     told = [_kind(kind, results.kinds[kind]) for kind in kinds if results is not None and kind in results.kinds]
     missing = [kind for kind in kinds if results is None or kind not in results.kinds]
     if missing:
@@ -421,9 +423,25 @@ def _measured(name: str, kinds: list[str], results: Results | None) -> Iterator[
     rates = results.false_by_signal if results is not None else {}
     if {"null", "planted"} <= rates.keys():
         null, planted = (rates[part].get(name, 0.0) for part in ("null", "planted"))
-        yield f"- **Measured, false alarms**: {null:.2f} with nothing planted, {planted:.2f} with everything planted."
+        told_beside = f"{null:.2f} with nothing planted, {planted:.2f} with everything planted"
+        yield f"- **Measured, false alarms**: {told_beside}{_promised(signal)}."
     else:
         yield "- **Measured, false alarms**: not measured."
+
+
+def _promised(signal: Signal) -> str:
+    """What the thresholds alone would allow in 1,000 creator-days: by one window of a day for each test."""
+    if signal.require == "all":
+        return ""
+    marks = {type(test): [] for test in signal.tests}  # type: dict[type, list[float]]
+    for test in signal.tests:
+        marks[type(test)].append(min(m for level in LEVELS if (m := getattr(test.severity, level)) is not None))
+    windows = [mark for kind, some in marks.items() if kind not in (Series, Repeat, Sequence) for mark in some]
+    said = f"; nominal {sum(1_000 * 10.0**-mark for mark in windows):.2f}" if windows else ""
+    if Series in marks:
+        often = 10.0 ** min(marks[Series])
+        said += f"{' and ' if said else '; nominal '}one in {often:,.0f} panes of a series in which something happens"
+    return said
 
 
 def _kind(kind: str, found: Kind) -> str:

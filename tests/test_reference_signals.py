@@ -28,7 +28,7 @@ def test_figures_are_those_of_the_last_line_of_json(tmp_path: Path) -> None:
     said = section(page, "refund_rate")
     assert "`refund_surge`: 25 of 32 (78 %), 70 % by this signal; half of them within 32 hours." in said
     assert "`seller_fault_surge`: not measured." in said
-    assert "0.42 with nothing planted, 0.50 with everything planted." in said
+    assert "0.42 with nothing planted, 0.50 with everything planted; nominal 0.0" in said
     assert "0.00 with nothing planted" in section(page, "order_spike"), "a signal that was never false"
     assert "400 creators over 21 days, seeds 103, 104" in page
 
