@@ -97,14 +97,6 @@ class Bocpd(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bo
         before, level = (np.take_along_axis(a, best, axis=1)[:, 0] for a in (state.before, state.level))
         return before, level
 
-    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _odds(self, s: _State) -> Floats:
         live = s.panes > 0
         late = live & (s.panes <= self.recent) & (s.panes < s.lived[:, None])

@@ -107,14 +107,6 @@ class BrokenTrend(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         )  # fmt: skip
         return _keep(where & (self._score(state) > 0), fresh, state)
 
-    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _add(self, s: _State, y: Floats, time: Ints) -> _State:
         origin = np.where(s.lived == 0, y, s.origin)
         y = y - origin

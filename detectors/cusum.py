@@ -73,14 +73,6 @@ class CountCusum(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
         """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         return np.where(state.evidence > 0, state.since, -1)
 
-    def usual_range(self, state: CountCusumState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: CountCusumState, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
 
 class GaussianCusumState(NamedTuple):
     mean: Floats  # (n,) in the value's unit, of the warm-up
@@ -118,14 +110,6 @@ class GaussianCusum(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     def changed_at(self, state: GaussianCusumState) -> Ints:
         """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         return np.where(state.evidence > 0, state.since, -1)
-
-    def usual_range(self, state: GaussianCusumState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: GaussianCusumState, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
 
     def _gain(self, s: GaussianCusumState, value: Floats) -> Floats:
         z = (value - s.mean) / np.maximum(np.sqrt(s.variance), self.sd_min)

@@ -87,14 +87,6 @@ class Ensemble(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
         score = Score(*(np.where(seen, a, np.nan) for a in (surprise(p), told, p)))
         return type(state)(*parts), score
 
-    def usual_range(self, state: Any, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: members disagree about what is usual."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: Any, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _parts(self, state: Any) -> Iterator[tuple[Member, Any, ConformalState]]:
         """Each member with its own state and its past scores."""
         place = 0

@@ -79,14 +79,6 @@ class PoissonFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         since = np.take_along_axis(state.since, best, axis=1)[:, 0]
         return np.where(np.take_along_axis(ratios, best, axis=1)[:, 0] > 0, since, -1)
 
-    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _beyond(self, s: _State) -> tuple[Bools, Floats]:
         """Which candidates' rates lie beyond 1, and the rates; those that have no pane yet never do."""
         filled = s.mass > 0

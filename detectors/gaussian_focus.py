@@ -89,14 +89,6 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         since = np.take_along_axis(state.since.reshape(len(score), -1), best, axis=1)[:, 0]
         return np.where(score > 0, since, -1)
 
-    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _signs(self) -> Floats:
         return np.array({"up": [1.0], "down": [-1.0], "both": [1.0, -1.0]}[self.direction])[:, None]
 

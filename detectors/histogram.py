@@ -86,14 +86,6 @@ class RelativeEntropy(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
         return kept, Score(scores + np.where(seen, 0.0, np.nan), *(np.where(seen, a, np.nan) for a in (
             state.edges[:, (self.bins - 1) // 2], np.full_like(value, np.nan))))  # fmt: skip
 
-    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many values, so one value has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _edges(self, s: _State, first: Floats, due: Bools) -> Floats:
         """The bins' edges, where a row has just taken the last of its first values."""
         if not due.any():

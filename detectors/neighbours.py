@@ -71,14 +71,6 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
         kept = NeighboursState(np.where(learn[:, None], recent, state.recent), stretches, learned, usual, judged)
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, last, np.full_like(scores, np.nan))))
 
-    def usual_range(self, state: NeighboursState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about a stretch, so one value has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: NeighboursState, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _known(self, s: NeighboursState) -> Ints:
         """Stretches that have joined the library."""
         return np.where(s.learned >= self.lags, (s.learned - self.lags) // self.every + 1, 0)

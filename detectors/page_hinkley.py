@@ -70,14 +70,6 @@ class PageHinkley(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         return np.where(state.evidence > 0, state.since, -1)
 
-    def usual_range(self, state: PageHinkleyState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: PageHinkleyState, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _sided(self, off: Floats) -> Floats:
         return off if self.direction == "up" else -off
 

@@ -84,14 +84,6 @@ class CountShift(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
         changed = np.take_along_axis(state.peaks, best, axis=1)[:, 0] > 1.0
         return np.where(changed, np.take_along_axis(state.since, best, axis=1)[:, 0], -1)
 
-    def usual_range(self, state: _State, x: Observation, coverage: float) -> tuple[Floats, Floats]:
-        """NaN: the score is about many panes, so one pane has no range of its own."""
-        return np.full_like(x.value, np.nan), np.full_like(x.value, np.nan)
-
-    def clears_at(self, state: _State, x: Observation, score: float) -> Floats:
-        """NaN, for the same reason."""
-        return np.full_like(x.value, np.nan)
-
     def _rates(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Small and large, as multiples of the expectation."""
         sides = {"up": (1,), "down": (-1,), "both": (1, -1)}[self.direction]
