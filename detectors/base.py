@@ -43,7 +43,10 @@ State = TypeVar("State", bound=tuple[NDArray[np.generic], ...])
 
 
 class Detector(Protocol[State]):
-    """A frozen spec. Its fields are its configuration; its memory is a NamedTuple of arrays, entity on axis 0."""
+    """A frozen spec. Its fields are its configuration; its memory is a NamedTuple of arrays, entity on axis 0.
+
+    One that judges a value by itself may offer `usual_range` and `clears_at`, one of lasting changes `changed_at`.
+    """
 
     def init(self, n: int) -> State:
         """Memory for n entities that have seen nothing."""

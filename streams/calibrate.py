@@ -7,7 +7,7 @@ no episodes: what would be said of it is false.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,19 +17,17 @@ from config.schema import Catalogue, Severity
 from streams.columns import Record
 from streams.engine import Engine
 from streams.plan import Probe
-from streams.policy import Reading, thresholds, window_thresholds
-from streams.rates import RateWatch
+from streams.policy import Reading, thresholds
 from streams.recording import TOPIC
+from streams.replay import replay
 from streams.rulebook import Rulebook
 from streams.scorecard import GRACE_MS, LOOKALIKE, Label
-from streams.shard import obey
 from streams.ticks import Tick
 
 LOWEST, HIGHEST, STEP = -1.5, 3.0, 0.1  # offsets that are tried, in the score's unit
 APART_MS = 2 * 86_400_000  # scores of one creator further apart than this would be two alerts
 SCORE_MIN, EFFECT_MIN = 1.2, 1.5  # what is written down
 HALF = 0.5  # of a false alarm: what is added to a count that may be 0 by luck
-RUN_RECORDS = 4_000
 OFFSETS = np.round(np.arange(HIGHEST, LOWEST - STEP / 2, -STEP), 1)  # strictest first
 
 Key = tuple[str, str, str]  # signal, creator, market
@@ -46,21 +44,11 @@ class Listener(Engine):
         self.heard = heard
 
     def _reading(self, probe: Probe, reads: list[Any], i: int, slot: int, end: int) -> Reading:
-        creator, market, category = self.writer.whose(slot)
-        policy = self.rules.of(probe.signal, creator, market, category, end)
-        margin = float("inf")
-        for test, read in zip(probe.tests, reads, strict=True):
-            mine, watch = policy.tests[test], self.plan.watches[probe.signal][test]
-            score, value, expected, exposure = (float(a[i]) for a in read[:4])
-            if isinstance(watch, RateWatch):
-                speaks = exposure >= mine.minimum_of and watch.worth_saying(value, expected, mine.minimum, mine.effect)
-                mark = min(window_thresholds(mine.severity, probe.size))
-            else:
-                speaks, mark = value >= mine.minimum, min(thresholds(mine.severity))
-            margin = min(margin, score - mark if speaks else float("-inf"))
-        if margin >= LOWEST:
-            self.heard.setdefault((self.plan.names[probe.signal], creator, market), []).append((end, margin))
-        return super()._reading(probe, reads, i, slot, end)
+        reading = super()._reading(probe, reads, i, slot, end)
+        if reading.margin >= LOWEST:
+            creator, market, _ = self.writer.whose(slot)
+            self.heard.setdefault((self.plan.names[probe.signal], creator, market), []).append((end, reading.margin))
+        return reading
 
 
 def relaxed(catalogue: Catalogue) -> Catalogue:
@@ -86,38 +74,18 @@ class Listened(NamedTuple):
     creator_days: float
 
 
-def listen(entries: Iterable[tuple[int, Record | Tick]], catalogue: Catalogue, topic: str = TOPIC) -> Listened:
-    """Run the engine over these entries, (partition, record or tick), each partition in order."""
+def listen(
+    entries: Iterable[tuple[int, Record | Tick]], catalogue: Catalogue, topic: str = TOPIC,
+    progress: Callable[[int], None] = lambda records: None,
+) -> Listened:  # fmt: skip
+    """Replay these entries, (partition, record or tick), each partition in order, and listen."""
     heard: Heard = {}
-    shards: dict[int, Listener] = {}
-    runs: dict[int, list[Record]] = defaultdict(list)
-    for partition, entry in entries:
-        if partition not in shards:
-            shards[partition] = Listener(catalogue, topic, partition, heard)
-        if isinstance(entry, Tick):
-            shards[partition].feed(runs.pop(partition, []))
-            obey(shards[partition], entry)
-            continue
-        runs[partition].append(entry)
-        if len(runs[partition]) >= RUN_RECORDS:
-            shards[partition].feed(runs.pop(partition))
-    days = 0.0
-    for partition, engine in shards.items():
-        engine.feed(runs.pop(partition, []))
-        engine.close()
-        creators = {name[0] for name in engine.entities.slots}
-        days += len(creators) * (engine.clock.closed - engine.started) / 86_400_000
-    return Listened({key: sorted(rows) for key, rows in sorted(heard.items())}, days)
 
+    def engine(catalogue: Catalogue, topic: str, partition: int) -> Engine:
+        return Listener(catalogue, topic, partition, heard)
 
-def counted(
-    entries: Iterable[tuple[int, Record | Tick]], moved: Callable[[], None]
-) -> Iterator[tuple[int, Record | Tick]]:
-    """The same entries; now and then `moved` hears that some were read."""
-    for n, entry in enumerate(entries):
-        if n % RUN_RECORDS == 0:
-            moved()
-        yield entry
+    told = replay(entries, catalogue, topic=topic, close=True, progress=progress, engine=engine)
+    return Listened({key: sorted(rows) for key, rows in sorted(heard.items())}, told.creators * told.days)
 
 
 # ---- false alarms and catches at every offset ----------------------------------------------------------------

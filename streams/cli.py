@@ -378,14 +378,10 @@ def replay(
     EVENTS holds one event a line (spread over shards as Kafka would), or is what [bold]ripcurrent record[/bold] wrote.
     """
     from streams import replay as replayer
-    from streams.recording import NoRecordingError, Recording
 
     if out.exists() and not out.is_dir():
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
-    try:
-        source = Recording(events, partitions)
-    except NoRecordingError as error:
-        raise Refused(str(error)) from None
+    source = _recording(events, partitions)
     catalogue = _catalogue(_settings(config=config).config)
     true = None if labels is None else _labels(labels)
     source.head()
@@ -415,6 +411,15 @@ def replay(
         console.print(f"{len(result.dead):,} bad records ({reasons}) in {where}", highlight=False, soft_wrap=True)
     if true is not None:
         _print_scorecard(result, true)
+
+
+def _recording(path: Path, partitions: int) -> Any:
+    from streams.recording import NoRecordingError, Recording
+
+    try:
+        return Recording(path, partitions)
+    except NoRecordingError as error:
+        raise Refused(str(error)) from None
 
 
 def _by_reason(dead: list[Any]) -> dict[str, int]:
@@ -476,19 +481,14 @@ def calibrate(
     move together, so that one number is enough.
     """
     from streams import calibrate as calibrator
-    from streams.recording import NoRecordingError, Recording
     from streams.scorecard import read_kinds
     from streams.tables import budget_table
 
-    try:
-        source = Recording(events, partitions)
-    except NoRecordingError as error:
-        raise Refused(str(error)) from None
+    source = _recording(events, partitions)
     catalogue = _catalogue(_settings(config=config).config)
     true = [] if labels is None else _labels(labels)
     with _progress("listening", source.bytes_total) as moved:
-        entries = calibrator.counted(source.entries(), lambda: moved(source.bytes_read))
-        heard = calibrator.listen(entries, catalogue, source.topic)
+        heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.bytes_read))
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())
     shares = calibrator.share_out(found, budget)
     _out().print(budget_table(catalogue, found, shares, budget))

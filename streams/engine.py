@@ -460,7 +460,7 @@ class Engine:
     def _reading(self, probe: Probe, reads: list[Read], i: int, slot: int, end: int) -> Reading:
         """What the tests of a window say of one entity, by its own policy."""
         policy = self.rules.of(probe.signal, *self.writer.whose(slot), end)
-        level, holds = 3, True
+        level, holds, margin = 3, True, float("inf")
         for test, read in zip(probe.tests, reads, strict=True):
             mine, watch = policy.tests[test], self.plan.watches[probe.signal][test]
             score, value, expected, exposure = (float(a[i]) for a in read[:4])
@@ -470,10 +470,12 @@ class Engine:
                 speaks = speaks and bool(watch.worth_saying(value, expected, mine.minimum, mine.effect))
             else:
                 marks, speaks = thresholds(mine.severity), value >= mine.minimum
+            margin = min(margin, score - min(marks) if speaks else float("-inf"))
             level = min(level, self._level(score, marks) if speaks else 0)
             holds = holds and score >= policy.hysteresis * min(marks)
         first = reads[0]
-        return Reading(level, holds, float(first.score[i]), float(first.value[i]), probe.tests[0], probe.window)
+        value = float(first.value[i])
+        return Reading(level, holds, float(first.score[i]), value, probe.tests[0], probe.window, margin)
 
     @staticmethod
     def _level(score: float, marks: tuple[float, ...]) -> int:

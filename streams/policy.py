@@ -27,6 +27,7 @@ class Reading(NamedTuple):
     observed: float
     test: int
     window: int
+    margin: float = float("-inf")  # score over its lowest threshold, of the weakest of the tests; -inf: does not speak
 
 
 class Episode(Struct, frozen=True):

@@ -58,6 +58,7 @@ def replay(
     close: bool = False,
     run_records: int = RUN_RECORDS,
     progress: Callable[[int], None] = lambda records: None,
+    engine: Callable[[Catalogue, str, int], Engine] = Engine,
 ) -> Result:
     """All alert revisions and dead letters of these entries, (partition, record or tick), each partition in order.
 
@@ -69,7 +70,7 @@ def replay(
     for partition, entry in entries:
         shard = shards.get(partition)
         if shard is None:
-            shard = shards[partition] = _Shard(Engine(catalogue, topic, partition))
+            shard = shards[partition] = _Shard(engine(catalogue, topic, partition))
         if isinstance(entry, Tick):
             shard.flush()
             shard.take(obey(shard.engine, entry))
