@@ -45,7 +45,8 @@ SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is
 SIEVE = 0.9  # of the least effect; below it nobody is scored
 APART = 1.0  # relative variance of newcomers' levels: nobody knows yet how large one will be
 KINDS = {Volume: "volume", Outcome: "outcome", Share: "share", Ratio: "ratio"}
-PRIOR_BETWEEN = {"volume": 0.5, "outcome": 0.5, "share": 0.5, "ratio": 0.5}
+BETWEEN = 0.5  # relative variance of the peers' levels before anything is known
+LEVELLED = ("outcome", "share")  # whose prior is learned from the peers; sizes of creators differ too much for one
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
 
@@ -124,7 +125,7 @@ class RateWatch:
         self.campaigns = Campaigns(catalogue, people)
         self.peers = Peers(people, self.kind)
         self.spread = Spread(len(windows), self.kind)
-        self.levels = Levels(PRIOR_BETWEEN[self.kind])
+        self.levels = Levels(BETWEEN)
         self.calibration = Calibration(len(windows))
         self.delays = Delays(delays, people)
         self.learning_since = NEVER  # ms, the first fold
@@ -278,7 +279,7 @@ class RateWatch:
 
     def _between(self, n: int) -> Floats:
         """How much levels differ; 0 leaves it to the detector."""
-        return np.full(n, self.levels.between() if self.kind in ("outcome", "share") else 0.0)
+        return np.full(n, self.levels.between() if self.kind in LEVELLED else 0.0)
 
     def _count(self, end: int, longer: int, size: int, slot: Ints, value: Floats) -> Floats:
         """What these entities did in the window of that size, up to its newest whole pane; `value` in this one."""
@@ -455,7 +456,8 @@ class RateWatch:
         own = exposure * (self.own[slot] / SCALE)
         keep = ~frozen
         self.peers.learn(cohort[keep], np.minimum(value, cap(own, self.kind))[keep], (exposure * stays)[keep])
-        self._learn_levels(slot, judged, keep)
+        if self.kind in LEVELLED:
+            self._learn_levels(slot, judged, keep)
         state = self._fold(slot, frozen, judged.peer_rate, x)
         self._set_day(slot, fixed(own))
         self._set_own(slot, self._own_level(state, judged.peer_rate))
