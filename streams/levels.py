@@ -12,7 +12,7 @@ from streams.market import DAY, SCALE, TURN, fixed
 PRIOR = 30.0  # pairs of large counts that the prior before anything is known is worth
 FADE = 0.5 ** (TURN / (28 * DAY))  # a turn: a half-life of 28 days
 MOST = 9.0  # a pair counts for at most so much relative variance: attacks are not levels
-RANGE = (0.02, 10.0)
+RANGE = (0.004, 10.0)
 
 
 class Levels:

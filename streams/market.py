@@ -166,19 +166,20 @@ class Lift:
     def now(
         self, end: int, size: int, market: Ints, own_count: Callable[[int], Floats], own_due: Floats, own_day: Ints,
         spread: Floats, market_due: Callable[[int, int], Floats],
-        market_seen: Callable[[int, int], tuple[Floats, Floats]],
+        market_seen: Callable[[int, int], tuple[Floats, Floats]], start: Floats | float = 1.0,
     ) -> tuple[Floats, Floats]:  # fmt: skip
         """The lift of each entity's peers, itself left out, and its relative variance.
 
         `own_count(size)` is what the entity did in a window, `own_due` what would be usual for it in this one,
         `own_day` its part of `mass`; `spread` the peers' dispersion; `market_due(end, size)` what is usual for all,
-        `market_seen` what they did and the lift by which each was capped.
+        `market_seen` what they did and the lift by which each was capped; `start` what the longest window's lift is
+        shrunk to.
         """
         days = np.maximum((self.mass[0][market] - own_day) / SCALE, 1e-9)
         squares = np.maximum((self.mass[1][market] - fixed_square(own_day)) / SCALE, 0.0)
         shared = spread * np.minimum(squares / (days * days), 1.0)  # variance of the peers' sum beyond Poisson
         here = np.maximum(market_due(end, size), 1e-9)
-        lift = np.ones(len(market))
+        lift = np.ones(len(market)) * start
         for longer in [longer for longer in self.chain if longer >= size] or [size]:
             all_due = market_due(end, longer)
             own = own_due * (all_due / here)[market]
@@ -268,12 +269,12 @@ class Spread:
 
     UNEVEN = 0.16  # before anything is known: of the own lift per squared log of the market's
     ALWAYS: ClassVar = {  # before anything is known, worth so many large counts: how often people buy varies much, what
-        "volume": (0.2, 5.0), "ratio": (0.2, 5.0), "outcome": (0.1, 20.0), "share": (0.1, 20.0),  # becomes of it less
+        "volume": (0.2, 5.0), "ratio": (0.2, 5.0), "outcome": (0.05, 20.0), "share": (0.05, 20.0),  # becomes of it less
     }  # fmt: skip
     CALM = 0.07  # squared log of a lift, up to which nothing lifts
     SHARD_WEIGHT = 50.0  # large counts after which a market's own figure weighs half against all markets' in the shard
     FADE = 0.5 ** (TURN / (7 * DAY))  # a turn: a half-life of 7 days
-    SURPRISE_MAX: ClassVar = {"volume": 25.0, "ratio": 16.0, "outcome": 9.0, "share": 9.0}  # squared standard
+    SURPRISE_MAX: ClassVar = {"volume": 25.0, "ratio": 16.0, "outcome": 5.0, "share": 5.0}  # squared standard
     # deviations that a residual counts for at most: attacks are not noise
 
     def __init__(self, windows: int, kind: str) -> None:
@@ -314,7 +315,8 @@ class Spread:
         square = mean * mean
         variance = mean + (always + uneven + doubt) * square
         residual = np.minimum((value - mean) * (value - mean), self.surprise_max * (1.0 + variance))
-        scale = (1.0 + mean) * (1.0 + mean)
+        say = mean / (1.0 + mean)  # by its precision: windows of few events tell next to nothing
+        scale = (1.0 + mean) * (1.0 + mean) / np.maximum(say, 1e-9)
         beyond, weight = (residual - mean - doubt * square) / scale, square / scale
         log = np.log(lift)
         log = log * log

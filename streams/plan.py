@@ -48,6 +48,7 @@ class Plan:
         for index, signal in enumerate(self.signals):
             self.watches.append([self._watch(signal, test) for test in signal.tests])
             self.probes += self._probes(index, signal)
+        self._join_crowds()
         self.live_marks = tuple(self._of_type(f"live.{mark}") for mark in ("started", "ended"))
         self.registered = self._of_type("account.registered")
         for matcher in self.matchers:  # events that links look at, though no test counts them: the list grows
@@ -105,6 +106,14 @@ class Plan:
         delays = {code: by_event[first] for code, by_event in self.delays.items() if first in by_event}
         rest = (matcher, windows, counts, of_counts, delays, self.people, self.catalogue, of)
         return SeriesWatch(series, *rest) if isinstance(series, Series) else RateWatch(test, *rest)
+
+    def _join_crowds(self) -> None:
+        """A test of newcomers learns what a day is like from a test of all creators' same measure, if there is one."""
+        volumes = [w for w in self.rate_watches() if type(w) is RateWatch and w.kind == "volume"]
+        for watch in volumes:
+            if watch.newcomers is not None:
+                alike = (w for w in volumes if w.matcher == watch.matcher and w.newcomers is None)
+                watch.crowd = next(alike, None)
 
     def _of_rings(
         self, test: Outcome | Share | Ratio, of: int, windows: list[tuple[int, int]]

@@ -47,6 +47,8 @@ APART = 1.0  # relative variance of newcomers' levels: nobody knows yet how larg
 KINDS = {Volume: "volume", Outcome: "outcome", Share: "share", Ratio: "ratio"}
 BETWEEN = 0.5  # relative variance of the peers' levels before anything is known
 LEVELLED = ("outcome", "share")  # whose prior is learned from the peers; sizes of creators differ too much for one
+DOUBTED = {"volume": 0.5, "ratio": 0.5, "outcome": 1.0, "share": 1.0}  # part of the stated doubt that is taken off when
+# counts' own variation is learned: where levels' prior is not learned, the doubt is at most so large
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
 
 
@@ -129,6 +131,7 @@ class RateWatch:
         self.calibration = Calibration(len(windows))
         self.delays = Delays(delays, people)
         self.learning_since = NEVER  # ms, the first fold
+        self.crowd: RateWatch | None = None  # of all creators, for a test of newcomers: too few to tell a campaign by
         self._seen: dict[tuple[int, int], tuple[Floats, Floats]] = {}  # of _market_seen, likewise
         self._due: dict[tuple[int, int], Floats] = {}  # of _market_due, until a pane closes or a level moves
 
@@ -264,7 +267,7 @@ class RateWatch:
         always = self.spread.always(window, market)
         lift, doubt = self.lift.now(
             end, size, market, lambda longer: self._count(end, longer, size, slot, value), own, self.day[slot], always,
-            self._market_due, self._market_seen,
+            self._market_due, self._market_seen, self._crowd_lift(end, size)[market],
         )  # fmt: skip
         expected = np.maximum(usual * lift, 1e-9)
         if self.kind == "share":
@@ -276,6 +279,23 @@ class RateWatch:
         time, gap = np.full(n, end), np.zeros(n, dtype=np.int64)
         x = Observation(value, exposure, expected, dispersion, time, gap, np.zeros(n), learn, self._between(n))
         return Judged(slot, x, rate, lift, doubt)
+
+    def _crowd_lift(self, end: int, size: int) -> Floats:
+        """What newcomers' lift begins from: that of all creators of the market."""  # (n_markets,)
+        if self.crowd is None:
+            return np.ones(len(self.total))
+        self.crowd.grow()
+        return self.crowd.market_lift(end, size)
+
+    def market_lift(self, end: int, size: int) -> Floats:
+        """What everybody does in the window that is nearest to this size, over what they usually do."""
+        window = min(range(len(self.windows)), key=lambda w: abs(self.windows[w][0] - size))
+        nearest, market = self.windows[window][0], np.arange(len(self.total))
+        zeros, none = np.zeros(len(market)), np.zeros(len(market), dtype=np.int64)
+        always = self.spread.always(window, market)
+        return self.lift.now(
+            end, nearest, market, lambda _: zeros, zeros, none, always, self._market_due, self._market_seen
+        )[0]
 
     def _between(self, n: int) -> Floats:
         """How much levels differ; 0 leaves it to the detector."""
@@ -443,7 +463,9 @@ class RateWatch:
             slot = self._only_newcomers(end, slot)
         frozen = np.isin(slot, kept_out)
         if self.kind == "outcome":
-            frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]] | self._suspect(end, slot)
+            frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]]
+            if not self._young_stream(end):
+                frozen |= self._suspect(end, slot)
         if self.learning_since == NEVER and not frozen.all():
             self.learning_since = end
         cohort = self.people.cohort[slot]
@@ -455,9 +477,12 @@ class RateWatch:
         stays, x = self._usual_day(end, exposure, judged)
         own = exposure * (self.own[slot] / SCALE)
         keep = ~frozen
-        self.peers.learn(cohort[keep], np.minimum(value, cap(own, self.kind))[keep], (exposure * stays)[keep])
-        if self.kind in LEVELLED:
-            self._learn_levels(slot, judged, keep)
+        if self._young_stream(end):  # all that is seen is usual: what was there before is a guess
+            self.peers.learn(cohort[keep], value[keep], exposure[keep])
+        else:
+            self.peers.learn(cohort[keep], np.minimum(value, cap(own, self.kind))[keep], (exposure * stays)[keep])
+            if self.kind in LEVELLED:
+                self._learn_levels(slot, judged, keep)
         state = self._fold(slot, frozen, judged.peer_rate, x)
         self._set_day(slot, fixed(own))
         self._set_own(slot, self._own_level(state, judged.peer_rate))
@@ -567,7 +592,7 @@ class RateWatch:
             if end % hop == 0:
                 judged = self.observe(end, window, slot)
                 level = self.own[slot] / np.maximum(judged.peer_rate, 1e-12) / SCALE
-                doubt = 0.5 * (judged.doubt + self._level_doubt(slot, judged))  # both are at most so large
+                doubt = DOUBTED[self.kind] * (judged.doubt + self._level_doubt(slot, judged))
                 score = self._step(self.lifted(judged), judged.x)[1]
                 self.calibration.learn(window, hop, score.score, score.expected)
                 self.spread.learn(window, hop, market, judged.x.value, judged.x.expected * level, doubt, judged.lift)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from config.schema import Outcome, Series, Volume
-from detectors.base import SCORE_MAX, Bools, Ints, Observation, Score
+from detectors.base import SCORE_MAX, Bools, Floats, Ints, Observation, Score
 from detectors.conformal import ConformalRank
 from detectors.negative_binomial import NegativeBinomialTail
 from detectors.predictive import PredictiveTail
@@ -21,6 +21,8 @@ from streams.rates import DAY, HOUR, SCALE, Judged, RateWatch
 LEVEL = NegativeBinomialTail(memory=90.0, dispersion_prior=20.0)  # days: a ramp of weeks is not to become usual
 PROMISES = (CountShift, PredictiveTail)  # their scores say how rare they are; others' are ranked among the entity's own
 RANK = ConformalRank()
+DAYS_KNOWN = 4  # learned days before which nothing is told of a creator: the error of a guess is the same pane after
+# pane, and adds up like a change
 SILENT, DUE_MIN = 7 * DAY, 0.01  # quiet for so long, and fewer events due in a day: nothing could refute the score
 
 
@@ -34,7 +36,7 @@ def expectation_of(test: Series) -> Volume | Outcome:
 class SeriesWatch(RateWatch):
     """A `RateWatch` for the expectation, and the named detector's memory beside it."""
 
-    STATE = (*RateWatch.STATE, "series", "past", "stepped", "told")
+    STATE = (*RateWatch.STATE, "series", "past", "stepped", "told", "days")
 
     def __init__(self, test: Series, *args: Any) -> None:
         super().__init__(expectation_of(test), *args)
@@ -45,6 +47,7 @@ class SeriesWatch(RateWatch):
         self.past: Any = RANK.init(self.people.capacity) if self.ranked else ()
         self.stepped = np.zeros(self.people.capacity, dtype=np.int64)  # (capacity,) ms, the last pane's end; 0: never
         self.told = np.zeros(self.people.capacity)  # (capacity,) the score then
+        self.days = np.zeros(self.people.capacity, dtype=np.int64)  # (capacity,) that the level has learned
 
     def grow(self) -> None:
         more = self.people.capacity - len(self.told)
@@ -55,6 +58,7 @@ class SeriesWatch(RateWatch):
                 self.past = _longer(self.past, RANK.init(more))
             self.stepped = np.concatenate([self.stepped, np.zeros(more, dtype=np.int64)])
             self.told = np.concatenate([self.told, np.zeros(more)])
+            self.days = np.concatenate([self.days, np.zeros(more, dtype=np.int64)])
 
     def forget(self, slot: Ints) -> None:
         super().forget(slot)
@@ -63,13 +67,19 @@ class SeriesWatch(RateWatch):
             _put(self.past, slot, RANK.init(len(slot)))
         self.stepped[slot] = 0
         self.told[slot] = 0.0
+        self.days[slot] = 0
 
     def close_pane(self, end: int) -> None:
         super().close_pane(end)
         if end % self.base == 0 and not self._young_stream(end):
             slot = self.moved(end, self.base)
+            slot = slot[self.days[slot] >= DAYS_KNOWN]
             if len(slot):
                 self._step_on(end, slot)
+
+    def _fold(self, slot: Ints, frozen: Bools, rate: Floats, x: Observation) -> Any:
+        self.days[slot] += ~frozen & (x.exposure > 0.0)
+        return super()._fold(slot, frozen, rate, x)
 
     def _step_on(self, end: int, slot: Ints) -> None:
         x = self._pane(end, self.observe(end, 0, slot))

@@ -12,7 +12,7 @@ END = 72 * HOUR
 examples = settings(max_examples=60, derandomize=True, deadline=None)
 
 
-def lift_of_hero(usual: float, does: list[float], peers: float, peers_do: float) -> list[float]:
+def lift_of_hero(usual: float, does: list[float], peers: float, peers_do: float, start: float = 1.0) -> list[float]:
     """Peers' lift as a creator sees it in each window; it usually has `usual` an hour, all its peers `peers`."""
     lift = Lift(HOUR, [size * HOUR for size in SIZES], "volume")
     lift.widen(1)
@@ -34,7 +34,7 @@ def lift_of_hero(usual: float, does: list[float], peers: float, peers_do: float)
     return [
         float(lift.now(
             END, size * HOUR, np.array([0]), lambda longer: np.array([sum(hours[-(longer // HOUR):])]),
-            np.array([usual * size]), day, np.array([0.2]), due, seen,
+            np.array([usual * size]), day, np.array([0.2]), due, seen, start,
         )[0][0])
         for size in SIZES
     ]  # fmt: skip
@@ -62,6 +62,12 @@ def test_a_lift_is_believed_by_as_much_as_the_peers_have_events() -> None:
     many, few = (lift_of_hero(1.0, [1.0] * 24, peers, 4.0 * peers) for peers in (100.0, 0.1))
     assert min(many) > 3.5 > 2.9 > max(few) > 1.0
     assert lift_of_hero(1.0, [1.0] * 24, 1e4, 1e4) == pytest.approx([1.0, 1.0], rel=1e-3)
+
+
+def test_few_peers_take_the_day_to_be_what_it_is_for_everybody_and_many_know_better() -> None:
+    few, many = (lift_of_hero(1.0, [1.0] * 24, peers, peers, start=4.0) for peers in (1e-4, 1e4))
+    assert few == pytest.approx([4.0, 4.0], rel=0.01)
+    assert many == pytest.approx([1.0, 1.0], rel=0.05)
 
 
 def spread_of(always: float, uneven: float, lifts: list[float], *, turns: int = 120, n: int = 60) -> Spread:
@@ -198,3 +204,17 @@ def test_the_order_of_the_entities_can_not_show_in_what_they_did_together(
 
 def test_before_any_market_is_known_variances_are_of_none() -> None:
     assert Spread(2, "outcome").always(0, np.zeros(0, dtype=np.int64)).tolist() == []
+
+
+def test_windows_of_few_events_hardly_say_how_much_counts_vary() -> None:
+    """Counts of a tenth each, nothing but chance: the prior stands, whatever the luck of a stream."""
+    found, market = [], np.zeros(100, dtype=np.int64)
+    for seed in range(20):
+        rng, spread = np.random.default_rng(seed), Spread(1, "outcome")
+        spread.widen(1)
+        for _ in range(60):
+            value = rng.poisson(0.1, 100).astype(np.float64)
+            spread.learn(0, HOUR, market, value, np.full(100, 0.1), np.zeros(100), np.ones(100))
+        found.append(float(spread.always(0, market[:1])[0]))
+    prior = Spread.ALWAYS["outcome"][0]
+    assert np.abs(np.array(found) - prior).max() < 0.1

