@@ -48,8 +48,7 @@ SPECS = (
     schema.EngineSettings, schema.Limits, schema.Signal, schema.Measure, schema.Events, schema.Range, schema.Sum,
     schema.Link, schema.Follows, schema.Severity, schema.Test, schema.Volume, schema.Outcome, schema.Share,
     schema.Ratio, schema.Series, schema.Repeat, schema.Sequence, schema.Step, schema.Override, schema.Change,
-    schema.Market,
-    schema.Delay, schema.Campaign, schema.Group, schema.Member,
+    schema.Measured, schema.PlantedKind, schema.Market, schema.Delay, schema.Campaign, schema.Group, schema.Member,
 )  # fmt: skip
 
 
@@ -175,6 +174,8 @@ def _comments(spec: Any) -> dict[str, str]:
 def _default(field: Any) -> str:
     if field.required:
         return "required"
+    if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:  # unset
+        return "none"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, msgspec.Struct):
         return _link(type(value))
