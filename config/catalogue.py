@@ -15,7 +15,7 @@ from config.checks import NAME, Around, signal_problems
 from config.checks_policy import engine_problems, group_problems, market_problems
 from config.conform import misfits
 from config.documents import Document, DocumentError, read_document
-from config.packed import Packed, calendar_hash
+from config.packed import Packed, calendar_hash, deciding
 from config.problems import Problem, told
 from config.schema import Catalogue, EngineSettings, Group, Market, Occasion, Signal
 
@@ -191,7 +191,7 @@ def _catalogue(files: _Files) -> Catalogue:
     markets = {name: msgspec.structs.replace(market, delays=delays | market.delays)
                for name, market in written.items()}  # fmt: skip
     calendar, offsets = _resolved(markets)
-    version = _version(engine, signals, markets, groups, calendar, offsets)
+    version = _version(engine, deciding(signals), markets, groups, calendar, offsets)
     return Catalogue(
         version=version, engine=engine, signals=signals, markets=markets, groups=groups, calendar=calendar,
         offsets=offsets,
@@ -226,7 +226,7 @@ def _values(part: dict[str, _Read[T]]) -> dict[str, T]:
 
 
 def _version(*parts: Any) -> str:
-    """The hash of what was written and of the calendar as it was resolved, which also hangs on holidays and tzdata."""
+    """The hash of what decides and of the calendar as it was resolved, which also hangs on holidays and tzdata."""
     canonical = msgspec.json.encode(parts, order="deterministic")
     return blake2b(canonical, digest_size=8).hexdigest()
 

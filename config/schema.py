@@ -6,7 +6,7 @@ lets a detector say how strange that is. Durations are written `15m`, `24h`, `7d
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from detectors.beta_binomial import BetaBinomialTail
 from detectors.bocpd import Bocpd
@@ -239,6 +239,28 @@ class Override(Change, frozen=True, kw_only=True):
     groups: list[Name] = []
 
 
+class PlantedKind(Spec, frozen=True, kw_only=True):
+    """How a signal did on one kind of planted episode that it is made for."""
+
+    kind: Name
+    size: Sentence  # of the planted episodes, and on whom
+    caught_share: Annotated[float, Meta(ge=0, le=1)]  # of the episodes: by any signal that may speak of this kind
+    own_share: Annotated[float, Meta(ge=0, le=1)] | None = None  # of the episodes: by this signal
+    delay_hours_median: Annotated[float, Meta(ge=0)] | None = None  # to the end of the first right window
+
+
+class Measured(Spec, frozen=True, kw_only=True):
+    """How a signal did as it is shipped: to be read by people; nothing is decided by it.
+
+    Nominal false alarms are by one window of a day for each test; none where no test of windows speaks by itself.
+    """
+
+    among: Sentence  # what it was measured on
+    false_per_1000_creator_days: Annotated[float, Meta(ge=0)]  # alerts where nothing was planted
+    nominal_per_1000_creator_days: Annotated[float, Meta(ge=0)] | None = None  # what its thresholds alone allow
+    episodes: list[PlantedKind] = []
+
+
 class Signal(Spec, frozen=True, kw_only=True):
     """One file of config/signals/: a question, and how its answer becomes an alert."""
 
@@ -259,6 +281,7 @@ class Signal(Spec, frozen=True, kw_only=True):
     false_positives: Annotated[list[Sentence], Meta(min_length=1)]
     thresholds_from: Sentence
     labels: dict[str, str] = {}
+    measured: Measured | UnsetType = UNSET  # how it did as shipped; made by a command, and not part of the hash
 
 
 class Delay(Spec, frozen=True, kw_only=True):
@@ -345,7 +368,7 @@ class EngineSettings(Spec, frozen=True, kw_only=True):
 
 
 class Catalogue(Spec, frozen=True, kw_only=True):
-    """The whole configuration, checked; `version` is the hash of it."""
+    """The whole configuration, checked; `version` is the hash of it, but for what was measured."""
 
     version: str
     engine: EngineSettings

@@ -4,6 +4,7 @@
     docs/settings.md    from config/settings.py and config/schema.py
     docs/commands.md    from streams/cli.py
     docs/signals.md     from the shipped catalogue and benchmarks/results/creators.json (reference_signals.py)
+    config/signals/*.yaml  the block `measured` in each, from the same results (measured.py)
     config/*.schema.json  the same types for an editor, which completes and checks a file that begins with
                           # yaml-language-server: $schema=../signal.schema.json
 
@@ -33,7 +34,8 @@ from config.words import allowed
 from detectors.limit import Limit
 from detectors.pattern import OrderedPattern
 from streams.cli import app
-from streams.reference_signals import read_results, signals_page
+from streams.measured import read_results, signal_files
+from streams.reference_signals import signals_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 MADE = "Made by `python -m streams.reference`; a test fails when it is stale.\n"
@@ -48,8 +50,7 @@ SPECS = (
     schema.EngineSettings, schema.Limits, schema.Signal, schema.Measure, schema.Events, schema.Range, schema.Sum,
     schema.Link, schema.Follows, schema.Severity, schema.Test, schema.Volume, schema.Outcome, schema.Share,
     schema.Ratio, schema.Series, schema.Repeat, schema.Sequence, schema.Step, schema.Override, schema.Change,
-    schema.Market,
-    schema.Delay, schema.Campaign, schema.Group, schema.Member,
+    schema.Measured, schema.PlantedKind, schema.Market, schema.Delay, schema.Campaign, schema.Group, schema.Member,
 )  # fmt: skip
 
 
@@ -175,6 +176,8 @@ def _comments(spec: Any) -> dict[str, str]:
 def _default(field: Any) -> str:
     if field.required:
         return "required"
+    if field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:  # unset
+        return "none"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, msgspec.Struct):
         return _link(type(value))
@@ -237,9 +240,10 @@ def write(docs: Path = DOCS, catalogue: Path = SHIPPED) -> list[Path]:
     """Write what has changed; the paths of that."""
     texts = {docs / name: text for name, text in pages().items()}
     texts |= {catalogue / name: text for name, text in json_schemas().items()}
-    stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    texts |= signal_files(catalogue / "signals", load(catalogue).signals, read_results())
+    stale = [path for path, text in texts.items() if not path.exists() or path.read_bytes() != text.encode()]
     for path in stale:
-        path.write_text(texts[path], encoding="utf-8")
+        path.write_bytes(texts[path].encode())  # as it is: signals are written by people, line ends are theirs
     return stale
 
 

@@ -1,15 +1,13 @@
 """docs/signals.md: each signal of the shipped catalogue in words, with what was measured of it.
 
-Called by `python -m streams.reference`. Figures are read from the last line of JSON that
-`benchmarks/quality/creators.py` printed into benchmarks/results/creators.json; where there is none, the page says so.
+Called by `python -m streams.reference`. Figures are those of streams/measured.py; where there are none, the page says
+so.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, get_args
 
-from msgspec import Struct, convert, structs
+from msgspec import structs
 
 from config.schema import (
     Catalogue,
@@ -32,12 +30,11 @@ from config.schema import (
     Volume,
     millis,
 )
+from streams.measured import Kind, Results, episode_size, false_alarms, lowest_mark, made_for, nominal
 from streams.plan import parse_window
 from streams.policy import window_thresholds
 from streams.reasons import duration_words, number, percent
-from streams.scorecard import read_kinds
 
-RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "creators.json"
 LEVELS = ("info", "warning", "critical")
 Test = Volume | Outcome | Share | Ratio | Series | Repeat | Sequence
 HEAD = """\
@@ -54,43 +51,15 @@ How to read a section:
   `ordered_pattern`) is no statistic: its threshold is the number itself.
 - **minimum** is the count below which nothing is said; **minimum behind it** the same for what it is counted beside;
   **smallest effect** how many times as much as expected it must be.
-- **measured** is from simulated creators only, on seeds that nothing was tuned on. "Caught" counts alerts of every
-  signal that may speak for that kind of episode, "by this signal" its own. False alarms are for 1,000 creators watched
-  for a day, with nothing planted and with everything planted; **nominal** is what the thresholds alone would allow, by
-  one window of a day for each test: that windows overlap adds to it, minimum and smallest effect take off.
+- **measured** is from simulated creators only, on seeds that nothing was tuned on, and stands in the signal's own file
+  as well. "Planted" is how large the episodes were. "Caught" counts alerts of every signal that may speak for that kind
+  of episode, "by this signal" its own. False alarms are for 1,000 creators watched for a day, with nothing planted and
+  with everything planted; **nominal** is what the thresholds alone would allow, by one window of a day for each test:
+  that windows overlap adds to it, minimum and smallest effect take off.
 """
 
 
-class Kind(Struct, frozen=True):
-    """What was measured of one kind of planted episode."""
-
-    planted: int
-    caught: int
-    recall: float
-    median_delay_hours: float | None = None
-    right: float | None = None  # share that the signal it is made for caught
-
-
-class Results(Struct, frozen=True):
-    """The line of JSON that creators.py ends with."""
-
-    seeds: list[int]
-    creators: int
-    days: int
-    kinds: dict[str, Kind]
-    false_by_signal: dict[str, dict[str, float]] = {}  # "null" and "planted": by signal
-
-
-def read_results(path: Path = RESULTS) -> Results | None:
-    """The last line that is JSON, or nothing where there is no file."""
-    if not path.exists():
-        return None
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
-    return convert(json.loads(lines[-1]), Results) if lines else None
-
-
 def signals_page(catalogue: Catalogue, made: str, results: Results | None = None) -> str:
-    made_for = {kind: signals[0] for kind, signals in read_kinds().items()}
     lines = ["# Signals", "", made, HEAD]
     if results is not None:
         seeds = ", ".join(str(seed) for seed in results.seeds)
@@ -107,8 +76,7 @@ def signals_page(catalogue: Catalogue, made: str, results: Results | None = None
         if signal.lifecycle != lifecycle:
             lifecycle = signal.lifecycle
             lines += ["", f"## {lifecycle.capitalize()}"]
-        kinds = [kind for kind, first in made_for.items() if first == name]
-        told = (*_signal(catalogue, name, signal), *_measured(name, signal, kinds, results))
+        told = (*_signal(catalogue, name, signal), *_measured(name, signal, results))
         lines += ["", f"### {name}", "", *told]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -414,41 +382,35 @@ def _money(catalogue: Catalogue, signal: Signal) -> str:
 # ---- what was measured -------------------------------------------------------------------------------------
 
 
-def _measured(name: str, signal: Signal, kinds: list[str], results: Results | None) -> Iterator[str]:
+def _measured(name: str, signal: Signal, results: Results | None) -> Iterator[str]:
+    kinds = made_for(name)
     told = [_kind(kind, results.kinds[kind]) for kind in kinds if results is not None and kind in results.kinds]
     missing = [kind for kind in kinds if results is None or kind not in results.kinds]
     if missing:
         told.append(f"{', '.join(f'`{kind}`' for kind in missing)}: not measured.")
     yield "- **Measured, caught**: " + (" ".join(told) or "no kind of episode is planted for it.")
-    rates = results.false_by_signal if results is not None else {}
-    if {"null", "planted"} <= rates.keys():
-        null, planted = (rates[part].get(name, 0.0) for part in ("null", "planted"))
-        told_beside = f"{null:.2f} with nothing planted, {planted:.2f} with everything planted"
+    if (false := false_alarms(name, results)) is not None:
+        told_beside = f"{false.null:.2f} with nothing planted, {false.planted:.2f} with everything planted"
         yield f"- **Measured, false alarms**: {told_beside}{_promised(signal)}."
     else:
         yield "- **Measured, false alarms**: not measured."
 
 
 def _promised(signal: Signal) -> str:
-    """What the thresholds alone would allow in 1,000 creator-days: by one window of a day for each test."""
-    if signal.require == "all":
-        return ""
-    marks = {type(test): [] for test in signal.tests}  # type: dict[type, list[float]]
-    for test in signal.tests:
-        marks[type(test)].append(min(m for level in LEVELS if (m := getattr(test.severity, level)) is not None))
-    windows = [mark for kind, some in marks.items() if kind not in (Series, Repeat, Sequence) for mark in some]
-    said = f"; nominal {sum(1_000 * 10.0**-mark for mark in windows):.2f}" if windows else ""
-    if Series in marks:
-        often = 10.0 ** min(marks[Series])
-        said += f"{' and ' if said else '; nominal '}one in {often:,.0f} panes of a series in which something happens"
-    return said
+    """What the thresholds alone would allow: of windows in 1,000 creator-days, of series in how many panes."""
+    promised, series = nominal(signal), [lowest_mark(test) for test in signal.tests if isinstance(test, Series)]
+    said = [] if promised is None else [f"{promised:.2f}"]
+    if series:
+        said.append(f"one in {10.0 ** min(series):,.0f} panes of a series in which something happens")
+    return f"; nominal {' and '.join(said)}" if said else ""
 
 
 def _kind(kind: str, found: Kind) -> str:
     right = f", {percent(found.right)} by this signal" if found.right is not None else ""
     hours = found.median_delay_hours
     delay = "" if hours is None else f"; half of them within {_hours(hours)}"
-    return f"`{kind}`: {found.caught} of {found.planted} ({percent(found.recall)}){right}{delay}."
+    caught = f"{found.caught} of {found.planted} ({percent(found.recall)}){right}{delay}"
+    return f"`{kind}`: {caught}. Planted: {episode_size(kind)}."
 
 
 def _hours(hours: float) -> str:

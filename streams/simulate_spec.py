@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     shapes: tuple[str, ...] = SHAPES
 
 
-KINDS = {  # what strength means for each: docs/scenarios.md, and the docstring of the function that plants it
+KINDS = {  # what strength means for each: docs/scenarios.md, the function that plants it, and streams/measured.py
     "refund_surge": Kind((48, 120), (4, 10), 6),
     "order_spike": Kind((2, 12), (6, 20), 10),
     "fake_engagement": Kind((1, 6), (3, 15), 30),

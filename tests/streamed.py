@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from config.catalogue import load
+from config.packed import deciding
 from config.schema import Catalogue
 from streams.columns import DeadLetter, Record
 from streams.engine import Engine
@@ -23,7 +24,9 @@ TOPIC = "creator-events"
 
 @cache
 def shipped() -> Catalogue:
-    return load()
+    """As it comes out of a checkpoint: without what was measured of its signals."""
+    catalogue = load()
+    return msgspec.structs.replace(catalogue, signals=deciding(catalogue.signals))
 
 
 def eager(**limits: Any) -> Catalogue:

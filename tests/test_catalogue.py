@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from config.calendar import occasions
 from config.catalogue import SHIPPED, CatalogueError, load, load_with_warnings
-from config.schema import Catalogue
+from config.packed import pack
+from config.schema import Catalogue, Measured
 from streams.records import TYPES
 from tests.catalogues import FILES, SIGNAL, spoil, write_catalogue
 from tests.mutations import damaged_bytes, mutated
@@ -71,6 +72,16 @@ def test_the_version_is_the_same_for_the_same_meaning_and_differs_for_another(fo
     assert changed != version
     spoil(folder, "markets/TH.yaml", "lift: 0.80", "lift: 0.9")
     assert load(folder).version not in (version, changed)
+
+
+def test_what_was_measured_changes_neither_the_version_nor_the_packed_bytes(folder: Path) -> None:
+    """Or else figures would replace the configuration of running workers, and be written into alerts."""
+    version, packed = load(folder).version, pack(load(folder))
+    figures = 'measured: {among: "a trial in May", false_per_1000_creator_days: 0.3}\n'
+    spoil(folder, "signals/refunds.yaml", "lifecycle: performance\n", f"lifecycle: performance\n{figures}")
+    catalogue = load(folder)
+    assert catalogue.signals["refunds"].measured == Measured(among="a trial in May", false_per_1000_creator_days=0.3)
+    assert (catalogue.version, pack(catalogue)) == (version, packed)
 
 
 def test_the_version_hangs_on_the_calendar_as_it_was_resolved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

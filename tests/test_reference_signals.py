@@ -8,11 +8,12 @@ import pytest
 
 from config.catalogue import load
 from config.schema import Link, Measure, Override, Signal, Sum, Volume
-from streams.reference_signals import read_results, signals_page
+from streams.measured import read_results
+from streams.reference_signals import signals_page
 
 KIND = {"planted": 32, "caught": 25, "recall": 0.7812, "right": 0.7, "median_delay_hours": 31.9}
 LINE = {
-    "seeds": [103, 104], "creators": 400, "days": 21, "shards": 4, "kinds": {"refund_surge": KIND},
+    "seeds": [103, 104], "creators": 400, "days": 21, "shards": 4, "kinds": {"refund_surge": KIND, "order_spike": KIND},
     "false_by_signal": {"null": {"refund_rate": 0.42}, "planted": {"refund_rate": 0.5}},
 }  # fmt: skip
 
@@ -27,9 +28,11 @@ def test_figures_are_those_of_the_last_line_of_json(tmp_path: Path) -> None:
     page = signals_page(load(), "", read_results(path))
     said = section(page, "refund_rate")
     assert "`refund_surge`: 25 of 32 (78 %), 70 % by this signal; half of them within 32 hours." in said
+    assert "Planted: 4 to 10 times the usual refunds of the orders of 2 to 5 days, 6 or more; creators with" in said
     assert "`seller_fault_surge`: not measured." in said
     assert "0.42 with nothing planted, 0.50 with everything planted; nominal 0.0" in said
     assert "0.00 with nothing planted" in section(page, "order_spike"), "a signal that was never false"
+    assert "false alarms**: not measured" in section(page, "review_burst"), "a signal that did not run"
     assert "400 creators over 21 days, seeds 103, 104" in page
 
 
