@@ -308,16 +308,17 @@ class Spread:
         return self._cache[window]
 
     def learn(
-        self, window: int, hop: int, market: Ints, value: Floats, mean: Floats, doubt: Floats, lift: Floats
-    ) -> None:
-        """`doubt` is the relative variance of the mean itself."""
+        self, window: int, hop: int, market: Ints, value: Floats, mean: Floats, doubt: Floats, lift: Floats,
+        chance: Floats,
+    ) -> None:  # fmt: skip
+        """`doubt` is the relative variance of the mean itself, `chance` the variance that there is anyway."""
         always, uneven = self.always(window, market), self.uneven(window, market, lift)
         square = mean * mean
-        variance = mean + (always + uneven + doubt) * square
+        variance = chance + (always + uneven + doubt) * square
         residual = np.minimum((value - mean) * (value - mean), self.surprise_max * (1.0 + variance))
         say = mean / (1.0 + mean)  # by its precision: windows of few events tell next to nothing
         scale = (1.0 + mean) * (1.0 + mean) / np.maximum(say, 1e-9)
-        beyond, weight = (residual - mean - doubt * square) / scale, square / scale
+        beyond, weight = (residual - chance - doubt * square) / scale, square / scale
         log = np.log(lift)
         log = log * log
         calm, n = log < self.CALM, self.sums.shape[2]

@@ -595,7 +595,15 @@ class RateWatch:
                 doubt = DOUBTED[self.kind] * (judged.doubt + self._level_doubt(slot, judged))
                 score = self._step(self.lifted(judged), judged.x)[1]
                 self.calibration.learn(window, hop, score.score, score.expected)
-                self.spread.learn(window, hop, market, judged.x.value, judged.x.expected * level, doubt, judged.lift)
+                mean = judged.x.expected * level
+                chance = self._chance(mean, judged.x.exposure)
+                self.spread.learn(window, hop, market, judged.x.value, mean, doubt, judged.lift, chance)
+
+    def _chance(self, mean: Floats, exposure: Floats) -> Floats:
+        """The variance that chance alone brings: a count's mean; hits are part of their trials, and vary less."""
+        if self.kind != "share":
+            return mean
+        return mean * (1.0 - np.minimum(mean / np.maximum(exposure, 1e-9), SHARE_MAX))
 
     def _level_doubt(self, slot: Ints, judged: Judged) -> Floats:
         """Relative variance of the own level, as its detector holds it."""

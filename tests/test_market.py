@@ -79,7 +79,7 @@ def spread_of(always: float, uneven: float, lifts: list[float], *, turns: int = 
         phi = always + uneven * np.log(lift) ** 2 + 1e-9
         mean = rng.uniform(5.0, 60.0, n)
         value = rng.poisson(mean * rng.gamma(1 / phi, phi)).astype(np.float64)
-        spread.learn(0, HOUR, market, value, mean, np.zeros(n), lift)
+        spread.learn(0, HOUR, market, value, mean, np.zeros(n), lift, mean)
     return spread
 
 
@@ -111,7 +111,7 @@ def test_variances_are_never_negative_whatever_the_counts(windows: list[tuple[fl
     market = np.zeros(len(windows), dtype=np.int64)
     value, mean, doubt, lift = (np.array([w[i] for w in windows]) for i in range(4))
     for _ in range(30):
-        spread.learn(0, HOUR, market, value, mean, doubt, lift)
+        spread.learn(0, HOUR, market, value, mean, doubt, lift, mean)
     parts = np.array([spread.always(0, market[:1]), spread.uneven(0, market[:1], np.array([4.0]))])
     assert np.isfinite(parts).all()
     assert (parts >= 0.0).all()
@@ -213,8 +213,20 @@ def test_windows_of_few_events_hardly_say_how_much_counts_vary() -> None:
         rng, spread = np.random.default_rng(seed), Spread(1, "outcome")
         spread.widen(1)
         for _ in range(60):
-            value = rng.poisson(0.1, 100).astype(np.float64)
-            spread.learn(0, HOUR, market, value, np.full(100, 0.1), np.zeros(100), np.ones(100))
+            value, mean = rng.poisson(0.1, 100).astype(np.float64), np.full(100, 0.1)
+            spread.learn(0, HOUR, market, value, mean, np.zeros(100), np.ones(100), mean)
         found.append(float(spread.always(0, market[:1])[0]))
     prior = Spread.ALWAYS["outcome"][0]
     assert np.abs(np.array(found) - prior).max() < 0.1
+
+
+def test_hits_vary_less_than_counts_and_what_is_beyond_is_found_beside_it() -> None:
+    """Shares of one half that vary by a relative variance of .01: chance alone has half a count's variance."""
+    rng, market, spread = np.random.default_rng(4), np.zeros(100, dtype=np.int64), Spread(1, "share")
+    spread.widen(1)
+    for _ in range(100):
+        trials = rng.integers(100, 400, 100)
+        share = 0.5 * (1.0 + 0.1 * rng.standard_normal(100))
+        value, mean = rng.binomial(trials, share).astype(np.float64), 0.5 * trials
+        spread.learn(0, HOUR, market, value, mean, np.zeros(100), np.ones(100), mean * 0.5)
+    assert float(spread.always(0, market[:1])[0]) == pytest.approx(0.01, rel=0.15)
