@@ -7,7 +7,7 @@ import numpy as np
 from config.schema import Catalogue, Occasion
 from detectors.base import Floats, Ints
 from streams.entities import Population
-from streams.market import HOUR, widened
+from streams.market import DAY, HOUR, widened
 
 GIVEN_EVENTS = 200.0  # events that a given lift is worth against what the campaign has shown
 AGES = 0.5  # an occasion counts half as much as the next one of its name
@@ -20,10 +20,13 @@ class InForce(NamedTuple):
     lift: float  # as given
 
 
+def calendar_of(catalogue: Catalogue, market: str) -> list[Occasion]:
+    return catalogue.calendar.get(market, catalogue.calendar.get("default", []))
+
+
 def in_force(catalogue: Catalogue, market: str, at: int) -> list[Occasion]:
     """The campaigns of a market at a time, in the order of the calendar."""
-    calendar = catalogue.calendar.get(market, catalogue.calendar.get("default", []))
-    return [occasion for occasion in calendar if occasion.start_ms <= at < occasion.end_ms]
+    return [occasion for occasion in calendar_of(catalogue, market) if occasion.start_ms <= at < occasion.end_ms]
 
 
 class Campaigns:
@@ -35,10 +38,12 @@ class Campaigns:
         self.past = np.zeros((2, len(self.names), 0))  # (2, n_names, n_markets) seen, and due without it; faded
         self.present = np.zeros((2, len(self.names), 0))  # the same of the occasion in force
         self._cache: dict[int, list[InForce]] = {}  # by hour
+        self._days: dict[int, list[tuple[int, Occasion]]] = {}  # of the day that was asked last, (market, occasion)
 
     def widen(self, markets: int) -> None:
         self.past, self.present = widened(self.past, markets), widened(self.present, markets)
         self._cache.clear()
+        self._days.clear()
 
     def inherit(self, other: "Campaigns") -> None:
         """What was learned of campaigns of the same names."""
@@ -77,11 +82,23 @@ class Campaigns:
                 self._cache.clear()
             self._cache[hour] = [
                 InForce(code, self.names.index(occasion.name), occasion.lift)
-                for market, code in self.people.markets.items()
-                if code < self.past.shape[2]
-                for occasion in in_force(self.catalogue, market, at)
+                for code, occasion in self._of_day(at // DAY)
+                if occasion.start_ms <= at < occasion.end_ms
             ]
         return self._cache[hour]
+
+    def _of_day(self, day: int) -> list[tuple[int, Occasion]]:
+        """The campaigns that are in force at some time of a day: a calendar has hundreds."""
+        if day not in self._days:
+            self._days.clear()
+            self._days[day] = [
+                (code, occasion)
+                for market, code in self.people.markets.items()
+                if code < self.past.shape[2]
+                for occasion in calendar_of(self.catalogue, market)
+                if occasion.start_ms < (day + 1) * DAY and occasion.end_ms > day * DAY
+            ]
+        return self._days[day]
 
 
 def shape_of_week(catalogue: Catalogue, markets: list[str]) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from scipy import special
 from config.schema import Delay, millis
 from detectors.base import Bools, Floats, Ints
 from streams.entities import Population
-from streams.market import DAY, HOUR, SCALE, fixed, in_order, widened
+from streams.market import DAY, HOUR, SCALE, fixed, in_order, widened, within
 from streams.windows import Ring
 
 OUTCOME_DAYS = 45  # orders older than this cause no more outcomes
@@ -42,7 +42,8 @@ class Delays:
         self.vague = np.zeros(0, dtype=np.int64)  # (n_markets,) 1 where they mostly don't say it; judged once a day
         self.learned = np.zeros((2, OUTCOME_DAYS, 0))  # (2, days, n_markets) outcomes by age, and what was due; faded
         self._curve: dict[str, Floats] = {}  # (days, n_markets) by age, until something is learned
-        self._cache: dict[tuple[int, int], Floats] = {}
+        self._cache: dict[tuple[int, int], Floats] = {}  # of weights, likewise
+        self._known: dict[tuple[int, int], Floats] = {}  # of known, until the next pane
 
     def inherit(self, other: "Delays") -> None:
         """What was seen and learned; the configured curves stay this one's own."""
@@ -59,10 +60,12 @@ class Delays:
         self.inflow[:] = 0
         self.came[:] = 0
         self.started = NEVER
+        self._known.clear()
 
     def _forget_cache(self) -> None:
         self._curve.clear()
         self._cache.clear()
+        self._known.clear()
 
     # -- outcomes, and the orders behind them ----------------------------------------------------------------------
 
@@ -80,6 +83,7 @@ class Delays:
     def take_in(self, end: int, base: int, market: Ints, brings: Ints) -> None:
         """The orders of the base pane that ends now will bring so many outcomes (fixed point)."""
         self.started = end - base if self.started == NEVER else self.started
+        self._known.clear()
         day = (end - 1) // DAY % OUTCOME_DAYS
         if (end - base) % DAY == 0:  # a new day began with this pane
             self.inflow[day] = 0
@@ -117,19 +121,23 @@ class Delays:
         total = np.zeros(len(slot))
         for at in range(0, len(slot), CHUNK):
             some = slice(at, at + CHUNK)
-            total[some] = in_order(orders.cells[np.ix_(rows, slot[some])] * weights[:, market[some]])
+            total[some] = in_order(orders.cells[rows[:, None], slot[some]] * weights[:, market[some]])
         unsaid = (self.people.born[slot] < self.started + DAY) & (self.vague[market] == 1)
         return np.where(unsaid, total / self.known(end, size)[market], total)
 
     def known(self, end: int, size: int) -> Floats:
         """(n_markets,): the part of the orders behind a window that the stream, still young, has seen."""
+        if (end, size) not in self._known:
+            self._known[end, size] = self._known_now(end, size)
+        return self._known[end, size]
+
+    def _known_now(self, end: int, size: int) -> Floats:
         weights, first = self.weights(end, size), max((end - 1) // DAY - self.started // DAY, 0)
         if first >= OUTCOME_DAYS:
             return np.ones(weights.shape[1])
         parts = weights[: first + 1].copy()
         parts[first] *= 1.0 - self.started % DAY / DAY
-        known: Floats = np.clip(in_order(parts) / in_order(weights), KNOWN_MIN, 1.0)
-        return known
+        return within(in_order(parts) / in_order(weights), KNOWN_MIN, 1.0)
 
     def due(self, end: int, size: int) -> Floats:
         """What the orders so far should bring in [end - size, end)."""  # (n_markets,)

@@ -392,6 +392,9 @@ class Engine:
         for watch in self.plan.rate_watches():
             if watch.kind == "outcome":
                 mine = np.flatnonzero(self.plan.routes.table(watch.matcher)[route])
+                if not len(mine):
+                    known[watch.matcher] = np.ones(len(rows), dtype=np.bool_)
+                    continue
                 ref_at = np.array([_ref_at(batch.events[i]) for i in rows[mine].tolist()], dtype=np.int64)
                 counts = np.ones(len(rows), dtype=np.bool_)
                 much = np.broadcast_to(np.asarray(self._amounts(watch.matcher, batch, rows[mine])), mine.shape)

@@ -45,8 +45,14 @@ def widened(a: np.ndarray, width: int) -> np.ndarray:
 
 def in_order(rows: Floats) -> Floats:
     """The sum over axis 0, row by row: numpy's own sum takes another order for another shape."""
-    total: Floats = np.cumsum(rows, axis=0)[-1] if len(rows) else np.zeros(rows.shape[1:])
+    total: Floats = np.add.accumulate(rows, axis=0)[-1] if len(rows) else np.zeros(rows.shape[1:])
     return total
+
+
+def within(x: Floats, low: float, high: float) -> Floats:
+    """np.clip, at a third of its cost for the few rows of a pane."""
+    inside: Floats = np.minimum(np.maximum(x, low), high)
+    return inside
 
 
 class Series:
@@ -92,17 +98,21 @@ class Week:
         self._shape = shape  # (24, n_markets) and (7, n_markets) before anything is seen
         self._before: tuple[Floats, ...] = ()
         self._cache: dict[tuple[int, int], Floats] = {}  # of profile, until something is learned
+        self._now: dict[str, tuple[Floats, Floats]] = {}  # of _learned, likewise
 
     def inherit(self, other: "Week") -> None:
         """What was seen; the shape before it stays this one's own."""
         self.by_hour, self.by_day = other.by_hour, other.by_day
-        self._before = ()
-        self._cache.clear()
+        self._forget_cache()
 
     def widen(self, markets: int) -> None:
         self.by_hour, self.by_day = widened(self.by_hour, markets), widened(self.by_day, markets)
+        self._forget_cache()
+
+    def _forget_cache(self) -> None:
         self._before = ()
         self._cache.clear()
+        self._now.clear()
 
     def profile(self, end: int) -> Floats:
         """(n_markets,): activity of the hour that ends here, over the average hour's."""
@@ -113,10 +123,12 @@ class Week:
         return self._cache[hour, day]
 
     def _learned(self) -> tuple[Floats, Floats]:
-        n = self.by_hour.shape[2]
-        if not self._before:
-            self._before = tuple(part[:, :n] for part in self._shape())
-        return _shrunk(self.by_hour, self._before[0]), _shrunk(self.by_day, self._before[1])
+        if "now" not in self._now:
+            n = self.by_hour.shape[2]
+            if not self._before:
+                self._before = tuple(part[:, :n] for part in self._shape())
+            self._now["now"] = _shrunk(self.by_hour, self._before[0]), _shrunk(self.by_day, self._before[1])
+        return self._now["now"]
 
     def learn(self, end: int, seen: Floats, flat: Floats) -> None:
         """What was seen in the hour that ends here, beside what was due, were every hour alike."""
@@ -126,6 +138,7 @@ class Week:
         self.by_hour[:, hour] = fade_hour * self.by_hour[:, hour] + np.stack([seen, flat * days[day]])
         self.by_day[:, day] = fade_day * self.by_day[:, day] + np.stack([seen, flat * hours[hour]])
         self._cache.clear()
+        self._now.clear()
 
 
 def _of_week(end: int) -> tuple[int, int]:
@@ -193,7 +206,7 @@ class Lift:
             off = seen / less - usual
             shock = off * off / (SHOCK * (1.0 + usual)) if longer >= DAY else 0.0  # minutes are of few creators
             strength = self.strength / (1.0 + shock)  # a shock is believed sooner
-            lift = np.clip((seen / less + strength * lift) / (events + strength), *LIFT_RANGE)
+            lift = within((seen / less + strength * lift) / (events + strength), *LIFT_RANGE)
         return lift, 1.0 / ((events + strength) * np.minimum(lift, 1.0))
 
 
@@ -217,8 +230,10 @@ def capped(value: Floats, own: Floats, market: Ints, due: Floats, kind: str) -> 
     n, due = len(due), np.maximum(due, 1e-9)
     seen = add_up(market, fixed(value), n) / SCALE
     for _ in range(CAPPED_TIMES):
-        lift = np.clip(seen / due, 1.0, LIFT_RANGE[1])
+        before, lift = seen, within(seen / due, 1.0, LIFT_RANGE[1])
         seen = add_up(market, fixed(np.minimum(value, cap(own * lift[market], kind))), n) / SCALE
+        if (seen == before).all():
+            break  # so would every further time
     return seen, lift
 
 

@@ -50,6 +50,7 @@ LEVELLED = ("outcome", "share")  # whose prior is learned from the peers; sizes 
 DOUBTED = {"volume": 0.5, "ratio": 0.5, "outcome": 1.0, "share": 1.0}  # part of the stated doubt that is taken off when
 # counts' own variation is learned: where levels' prior is not learned, the doubt is at most so large
 SHARE_MAX = 0.95  # a lift never expects a higher share than this
+NOTHING = np.zeros(0)  # (0,) of nobody
 
 
 class Counts(NamedTuple):
@@ -461,6 +462,11 @@ class RateWatch:
             self._learn_spread(end, kept_out)
         if self.newcomers is not None:
             slot = self._only_newcomers(end, slot)
+        if not len(slot):  # nobody's turn: what peers and levels have learned fades
+            self.peers.learn(slot, NOTHING, NOTHING)
+            if self.kind in LEVELLED and not self._young_stream(end):
+                self.levels.learn(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING > 0.0)
+            return
         frozen = np.isin(slot, kept_out)
         if self.kind == "outcome":
             frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]]
@@ -590,6 +596,10 @@ class RateWatch:
         market = people.market_of[slot]
         for window, (_, hop) in enumerate(self.windows):
             if end % hop == 0:
+                if not len(slot):  # what was learned fades
+                    self.calibration.learn(window, hop, NOTHING, NOTHING)
+                    self.spread.learn(window, hop, market, NOTHING, NOTHING, NOTHING, NOTHING)
+                    continue
                 judged = self.observe(end, window, slot)
                 level = self.own[slot] / np.maximum(judged.peer_rate, 1e-12) / SCALE
                 doubt = DOUBTED[self.kind] * (judged.doubt + self._level_doubt(slot, judged))

@@ -26,7 +26,8 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(events: Path, *members: Member) -> Result:
     group = Group(title="Known and fine", exempt_from=[SIGNAL], members=list(members))
-    catalogue = msgspec.structs.replace(load(), groups={"known": group})
+    shipped = load()
+    catalogue = msgspec.structs.replace(shipped, groups={"known": group}, signals={SIGNAL: shipped.signals[SIGNAL]})
     source = Recording(events, 1)
     return replay(source.entries(), catalogue, topic=source.topic, close=True)
 

@@ -74,9 +74,10 @@ def test_the_engine_expects_more_orders_on_a_campaign_day_and_no_other_share_of_
         for hour in range(5 * 24 + 3)  # the first hour of the sale is over
         for c in range(6)
     ]
+    signals = {name: shipped().signals[name] for name in ("order_spike", "brushing_concentration")}
     expected = {}
     for name, occasions in (("plain", ()), ("sale", (SALE,))):
-        engine = Engine(with_sales(*occasions), TOPIC, 0)
+        engine = Engine(change(with_sales(*occasions), signals=signals), TOPIC, 0)
         engine.feed(numbered(pairs))
         slots = np.array([engine.entities.slots["c1", "TH"]])
         end = SALE.start_ms + HOUR

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -221,10 +222,15 @@ def test_the_documents_do_without(page: Path, what: str) -> None:
 # ---- pages beside what they are about ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(reference.pages()))
+@cache
+def pages() -> dict[str, str]:
+    return reference.pages()
+
+
+@pytest.mark.parametrize("name", sorted(pages()))
 def test_pages_made_from_code_are_fresh(name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    assert written == reference.pages()[name], "stale: python -m streams.reference"
+    assert written == pages()[name], "stale: python -m streams.reference"
 
 
 def test_the_contracts_name_the_types_and_fields_that_the_code_has() -> None:
