@@ -598,7 +598,7 @@ class RateWatch:
             if end % hop == 0:
                 if not len(slot):  # what was learned fades
                     self.calibration.learn(window, hop, NOTHING, NOTHING)
-                    self.spread.learn(window, hop, market, NOTHING, NOTHING, NOTHING, NOTHING)
+                    self.spread.learn(window, hop, market, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
                     continue
                 judged = self.observe(end, window, slot)
                 level = self.own[slot] / np.maximum(judged.peer_rate, 1e-12) / SCALE
