@@ -51,6 +51,9 @@ def change_problems(at: At, change: Change, tests: Sequence[Test]) -> Iterator[P
     chosen = [test for number, test in enumerate(tests, start=1) if not change.tests or number in change.tests]
     if change.minimum_of is not None and not any(isinstance(test, Outcome | Share | Ratio | Series) for test in chosen):
         yield Problem((*at, "minimum_of"), "none of these tests has it; expected it only for outcome, share and ratio")
+    if change.effect is not None and any(isinstance(test, Series) for test in chosen):
+        text = "one of these tests is a series, which adds up by its own; expected 'tests' without it, or severity instead"
+        yield Problem((*at, "effect"), text)
 
 
 def reference_problems(at: At, names: Sequence[str], known: Collection[str], what: str) -> Iterator[Problem]:

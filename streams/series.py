@@ -93,14 +93,17 @@ class SeriesWatch(RateWatch):
         self.stepped[slot], self.told[slot] = end, np.minimum(told, SCORE_MAX)
 
     def _pane(self, end: int, judged: Judged) -> Observation:
-        """The pane as the detector is to see it: expected by the entity's own level, the quiet panes before it told."""
+        """The pane as the detector is to see it, the quiet panes before it told.
+
+        Expected is what the entity's own level says, times the least effect: what stays below that never adds up.
+        """
         slot = judged.slot
-        expected = self._step(self.lifted(judged), judged.x)[1].expected
+        expected = self.test.effect * self._step(self.lifted(judged), judged.x)[1].expected
         since = np.where(self.stepped[slot] > 0, self.stepped[slot], end - self.base)
         gap = np.maximum((end - since) // self.base - 1, 0)
         usual = expected
         if self.kind == "volume":
-            usual = self.own[slot] / SCALE * (self.base / HOUR)  # of the average hour: a gap has all of them
+            usual = self.test.effect * self.own[slot] / SCALE * (self.base / HOUR)  # of the average hour: a gap has all of them
         doubt = judged.x.dispersion + self._level_doubt(slot, judged)
         return judged.x._replace(
             expected=np.maximum(expected, 1e-9), dispersion=doubt, gap=gap, gap_expected=gap * usual,
@@ -113,6 +116,10 @@ class SeriesWatch(RateWatch):
 
     def stands_out(self, judged: Judged) -> Bools:
         return np.ones(len(judged.slot), dtype=np.bool_)
+
+    def worth_saying(self, value: Any, expected: Any, minimum: float, effect: float) -> Any:
+        """Whether the pane itself speaks for it; how large the effect must be is in the score already."""
+        return (value >= minimum) & (value >= expected)
 
     def score(self, window: int, judged: Judged) -> Score:
         """What the detector said when the entity stepped; of those that are quiet, what it says of that."""
@@ -127,7 +134,7 @@ class SeriesWatch(RateWatch):
                 now = surprise(RANK.calibrate(_pick(self.past, slot[quiet]), now, still.learn)[1])
             over = (end[quiet] - self.stepped[slot[quiet]] >= SILENT) & (still.expected * (DAY / self.base) < DUE_MIN)
             told[quiet] = np.where(over, 0.0, np.minimum(now, SCORE_MAX))
-        return Score(told, x.expected, np.full(len(slot), np.nan))
+        return Score(told, x.expected / self.test.effect, np.full(len(slot), np.nan))
 
     def began(self, slot: int) -> int:
         """When the change behind the score began, ms; -1 where the detector does not say."""

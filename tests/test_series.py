@@ -163,3 +163,27 @@ def test_a_score_that_says_how_rare_one_pane_is_comes_with_its_p_value() -> None
         assert alert.p_value == pytest.approx(10.0**-alert.score, rel=1e-3)
         assert (alert.clears_at, alert.changed_at) == (None, None)
         assert "since" not in alert.reason
+
+
+def test_a_rise_below_the_least_effect_never_adds_up() -> None:
+    """Twice as many for six days: evidence for a test that asks for 1.2 times the usual, none for one that asks for 2.5."""
+    small, large = (peak(effect) for effect in (1.2, 2.5))
+    assert small > 4.0
+    assert large < 1.0
+
+
+def peak(effect: float) -> float:
+    """The highest score of a creator whose orders have doubled."""
+    base = volumes(CountShift(), 1e6)
+    signal = base.signals["orders"]
+    tests = [change(signal.tests[0], effect=effect)]
+    engine = Engine(change(base, signals={"orders": change(signal, tests=tests)}), TOPIC, 0)
+    rng, rows = np.random.default_rng(6), []
+    for hour in range(14 * 24):
+        for who in range(5):
+            n = int(rng.poisson(6 if who == 0 and hour >= 192 else 3))
+            rows += [(START + hour * HOUR + int(rng.integers(0, HOUR)), f"{who}-{hour}-{i}", f"c{who}") for i in range(n)]
+    engine.feed(numbered(event(name, "order.paid", who, at) for at, name, who in sorted(rows)))
+    watch = engine.plan.watches[0][0]
+    assert isinstance(watch, SeriesWatch)
+    return float(watch.told[engine.entities.slot("c0", "TH")])
