@@ -52,7 +52,8 @@ def change_problems(at: At, change: Change, tests: Sequence[Test]) -> Iterator[P
     if change.minimum_of is not None and not any(isinstance(test, Outcome | Share | Ratio | Series) for test in chosen):
         yield Problem((*at, "minimum_of"), "none of these tests has it; expected it only for outcome, share and ratio")
     if change.effect is not None and any(isinstance(test, Series) for test in chosen):
-        text = "one of these tests is a series, which adds up by its own; expected 'tests' without it, or severity instead"
+        text = "one of these tests is a series, which adds up by its own; "
+        text += "expected 'tests' without it, or severity instead"
         yield Problem((*at, "effect"), text)
 
 

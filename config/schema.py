@@ -180,8 +180,8 @@ SeriesDetector = (
 class Series(Test, tag="series", frozen=True, kw_only=True):
     """Pane after pane of a count beside its expectation: a small rise that lasts, a slow ramp, a shape never seen.
 
-    One window, as long as its hop. Only what is beyond `effect` times the expectation adds up. Scores are those of `count_shift` and `predictive` themselves; another detector's
-    are ranked among the creator's own past ones: -log10 p.
+    One window, as long as its hop. Only what is beyond `effect` times the expectation adds up. Scores are those of
+    `count_shift` and `predictive` themselves; another detector's are ranked among the creator's own past: -log10 p.
     """
 
     measure: Name

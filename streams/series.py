@@ -103,7 +103,8 @@ class SeriesWatch(RateWatch):
         gap = np.maximum((end - since) // self.base - 1, 0)
         usual = expected
         if self.kind == "volume":
-            usual = self.test.effect * self.own[slot] / SCALE * (self.base / HOUR)  # of the average hour: a gap has all of them
+            hour = self.own[slot] / SCALE  # of the average: a gap has all of them
+            usual = self.test.effect * hour * (self.base / HOUR)
         doubt = judged.x.dispersion + self._level_doubt(slot, judged)
         return judged.x._replace(
             expected=np.maximum(expected, 1e-9), dispersion=doubt, gap=gap, gap_expected=gap * usual,

@@ -166,7 +166,7 @@ def test_a_score_that_says_how_rare_one_pane_is_comes_with_its_p_value() -> None
 
 
 def test_a_rise_below_the_least_effect_never_adds_up() -> None:
-    """Twice as many for six days: evidence for a test that asks for 1.2 times the usual, none for one that asks for 2.5."""
+    """Twice as many for six days: evidence where 1.2 times the usual is enough, none where 2.5 times is asked for."""
     small, large = (peak(effect) for effect in (1.2, 2.5))
     assert small > 4.0
     assert large < 1.0
@@ -182,7 +182,8 @@ def peak(effect: float) -> float:
     for hour in range(14 * 24):
         for who in range(5):
             n = int(rng.poisson(6 if who == 0 and hour >= 192 else 3))
-            rows += [(START + hour * HOUR + int(rng.integers(0, HOUR)), f"{who}-{hour}-{i}", f"c{who}") for i in range(n)]
+            at = START + hour * HOUR + rng.integers(0, HOUR, n)
+            rows += [(when, f"{who}-{hour}-{i}", f"c{who}") for i, when in enumerate(at.tolist())]
     engine.feed(numbered(event(name, "order.paid", who, at) for at, name, who in sorted(rows)))
     watch = engine.plan.watches[0][0]
     assert isinstance(watch, SeriesWatch)

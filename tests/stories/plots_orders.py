@@ -152,7 +152,8 @@ TALES = (
         ),
     ),
     Tale(
-        "order_defect_rate", "Orders of three days end badly in every way", defects, Found(60, ("efects ", "off their usual level since ")),
+        "order_defect_rate", "Orders of three days end badly in every way", defects,
+        Found(60, ("efects ", "off their usual level since ")),
         two_of_four, an_ordinary_life, (
             Silent("Two orders with all defects are two defects", one_order_many_defects),
             Silent("A carrier's strike annoys everybody's buyers", an_ordinary_life, "trouble", ("TH",)),
