@@ -16,6 +16,7 @@ import pytest
 
 from config.catalogue import SHIPPED, load
 from streams.cli import main
+from tests.test_replay import takeover
 
 COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "demo")
 NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
@@ -172,7 +173,7 @@ def test_without_kafka_it_is_one_line_and_exit_code_1(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_one_line(ripcurrent, simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_line(ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
     from streams import replay
@@ -181,7 +182,8 @@ def test_a_full_disk_is_one_line(ripcurrent, simulated: Path, tmp_path: Path, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(replay, "encode_alert", full)
-    done = ripcurrent("replay", simulated / "events.jsonl", "--out", tmp_path / "out", "--partitions", "1")
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(takeover()))
+    done = ripcurrent("replay", tmp_path / "events.jsonl", "--out", tmp_path / "out", "--partitions", "1")
     assert done.code == 1
     assert "No space left on device" in done.error
     assert list((tmp_path / "out").iterdir()) == []
@@ -323,7 +325,9 @@ def test_ctrl_c_leaves_no_half_written_result(simulated: Path, tmp_path: Path) -
     events, out = tmp_path / "events.jsonl", tmp_path / "out"
     events.write_bytes((simulated / "events.jsonl").read_bytes() * 60)  # for half a minute
     command = [sys.executable, "-m", "streams.cli", "replay", str(events), "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # a shell without job control has its background jobs ignore SIGINT, and this process's children with them
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heeds) as process:
         files = Path(f"/proc/{process.pid}/fd")
         while not any(os.path.realpath(file) == str(events.resolve()) for file in files.iterdir()):
             assert process.poll() is None
