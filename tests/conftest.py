@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from streams.broker import Broker, start_broker
 
 LOGS = Path(__file__).parent.parent / ".kafka"  # where the broker's log goes when a test failed
 _kept_log = pytest.StashKey[Path]()
+
+
+settings.register_profile("untimed", deadline=None)  # no test is timed: a busy machine is no mistake
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
