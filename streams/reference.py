@@ -2,7 +2,7 @@
 
     docs/detectors.md   from the docstrings and fields of detectors/
     docs/settings.md    from config/settings.py and config/schema.py
-    docs/commands.md    from streams/cli.py
+    docs/commands.md    from streams/cli.py and the commands that it gathers
     docs/signals.md     from the shipped catalogue and benchmarks/results/creators.json (reference_signals.py)
     config/signals/*.yaml  the block `measured` in each, from the same results (measured.py)
     config/*.schema.json  the same types for an editor, which completes and checks a file that begins with

@@ -1,0 +1,126 @@
+"""What the commands share: the application, options that several have, and how they read, say and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from config.catalogue import CatalogueError, Loaded, load, load_with_warnings
+from config.schema import Catalogue
+from config.settings import Settings, read_settings
+
+OK, FAILED, REFUSED, STOPPED = 0, 1, 2, 130  # exit codes
+
+
+class Refused(Exception):  # noqa: N818  it is no error of ours
+    """The command line is wrong; a line for each problem."""
+
+
+def examples(*lines: str) -> str:
+    return "\n\n".join(["[bold]Examples[/bold]", *(f"  {line}" for line in lines)])
+
+
+app = typer.Typer(
+    name="ripcurrent",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "ripcurrent demo", "ripcurrent check --config my-config/", "ripcurrent replay events.jsonl --out out/"
+    ),
+)
+
+Servers = Annotated[
+    str | None,
+    typer.Option("--bootstrap-servers", metavar="HOST:PORT", help="Kafka; else KAFKA_BOOTSTRAP_SERVERS."),
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option("--topic-prefix", metavar="TEXT", help="Before the name of each topic; else RIPCURRENT_TOPIC_PREFIX."),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FOLDER", help="The catalogue; else RIPCURRENT_CONFIG, else what is shipped."),
+]
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Finds risk in a stream of creator activity, live or replayed, and says it in plain words."""
+
+
+def settings_from(**flags: Any) -> Settings:
+    return read_settings(os.environ, **flags)
+
+
+def catalogue_of(folder: Path) -> Catalogue:
+    with readable(folder):
+        return load(folder)
+
+
+def catalogue_with_warnings(folder: Path) -> Loaded:
+    with readable(folder):
+        return load_with_warnings(folder, datetime.now(UTC).date())
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CatalogueError([f"{error.filename or folder}: can't be read: {error.strerror}"]) from None
+
+
+def output() -> Console:
+    """Standard output; wide enough for tables where it is no terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=140)
+
+
+def say(line: str) -> None:
+    print(f"ripcurrent: {line}", file=sys.stderr)
+
+
+def check_parent(path: Path | None) -> None:
+    if path is None:
+        return
+    if path.is_dir():
+        raise Refused(f"{path}: is a folder; expected a file")
+    if not path.absolute().parent.is_dir():
+        raise Refused(f"{path}: there is no folder {path.parent}; make it first")
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Any]:
+    """A bar on standard error, where that is a terminal; gives a function that takes how far it is."""
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}")]
+    columns += [TextColumn("{task.completed:,}")] if total is None else [BarColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM end what is going on at its next pause: the list that this gives is no longer empty."""
+    got: list[int] = []
+    before = {s: signal.signal(s, lambda number, _: got.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield got
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

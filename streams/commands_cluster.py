@@ -1,0 +1,172 @@
+"""The commands `run`, `check`, `init` and `topics`: the worker, its configuration and its topics."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.schema import Catalogue
+from config.settings import unknown_variables
+from streams.command_line import (
+    FAILED,
+    Config,
+    Prefix,
+    Refused,
+    Servers,
+    app,
+    catalogue_of,
+    catalogue_with_warnings,
+    check_parent,
+    examples,
+    output,
+    say,
+    settings_from,
+)
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent run",
+        "ripcurrent run --bootstrap-servers kafka-1:9092,kafka-2:9092 --http-host 0.0.0.0",
+        "RIPCURRENT_GROUP=staging RIPCURRENT_TOPIC_PREFIX=staging- ripcurrent run --log-level debug",
+    )
+)
+def run(
+    bootstrap_servers: Servers = None,
+    group: Annotated[str | None, typer.Option(metavar="NAME", help="Consumer group. [RIPCURRENT_GROUP]")] = None,
+    topic_prefix: Prefix = None,
+    config: Config = None,
+    http_host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of /metrics, /healthz, /readyz.")] = None,
+    http_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any that is free.")] = None,
+    checkpoint_seconds: Annotated[str | None, typer.Option(metavar="SECONDS", help="Between checkpoints.")] = None,
+    tick_seconds: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="Silence after which the wall clock closes windows.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="DEBUG, INFO, WARNING, ERROR.")] = None,
+) -> None:
+    """Run the worker: events from Kafka in, alerts to Kafka out. Ends on SIGTERM or Ctrl-C.
+
+    Each flag has an environment variable of its name: RIPCURRENT_HTTP_PORT for --http-port.
+    """
+    settings = settings_from(
+        bootstrap_servers=bootstrap_servers, group=group, topic_prefix=topic_prefix, config=config,
+        http_host=http_host, http_port=http_port, checkpoint_seconds=checkpoint_seconds,
+        tick_seconds=tick_seconds, log_level=log_level,
+    )  # fmt: skip
+    catalogue_of(settings.config)
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    from streams import app as worker
+
+    worker.run(settings)
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent check",
+        "ripcurrent check --config my-config/ && ripcurrent run --config my-config/",
+        "ripcurrent check --explain refund_rate ID --category beauty --group partners",
+    )
+)
+def check(
+    config: Config = None,
+    explain: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--explain", metavar="SIGNAL MARKET", help="Print the policy that holds there, and why."),
+    ] = None,
+    category: Annotated[str | None, typer.Option(metavar="NAME", help="With --explain: of such a creator.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --explain: of a member; may be repeated.")
+    ] = None,
+) -> None:
+    """Check the whole configuration and print its signals. Exit code 2 and a line for each problem if it is wrong.
+
+    Warnings say what is allowed but probably not meant; they change no exit code.
+    """
+    from streams.tables import catalogue_table
+
+    if explain is None and (category is not None or group):
+        raise Refused("--category and --group are for --explain SIGNAL MARKET")
+    catalogue, warnings = catalogue_with_warnings(settings_from(config=config).config)
+    for name in unknown_variables(os.environ):
+        say(f"warning: {name} is set but means nothing here; is it mistyped?")
+    for warning in warnings:
+        say(f"warning: {warning}")
+    if explain is None:
+        output().print(catalogue_table(catalogue))
+    else:
+        _explain(catalogue, *explain, category, group or [])
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent init my-config/",
+        "ripcurrent init my-config/ && ripcurrent check --config my-config/",
+    )
+)
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made if it is not there; must be empty.")],
+) -> None:
+    """Write the shipped configuration to a folder, to change it there: signals, markets, groups, JSON Schemas."""
+    from config.catalogue import copy_shipped
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Refused(f"{folder}: is there already, and not empty; expected a new folder: nothing is overwritten")
+    check_parent(folder / "engine.yaml" if folder.is_dir() else folder)
+    copied = copy_shipped(folder)
+    said = f"{copied} files to {folder}; say --config {folder} where it is to be used"
+    output().print(said, highlight=False, soft_wrap=True)
+
+
+def _explain(catalogue: Catalogue, name: str, market: str, category: str | None, groups: list[str]) -> None:
+    from config.effective import explain
+    from config.problems import one_of
+    from streams.tables import explained_table
+
+    if name not in catalogue.signals:
+        raise Refused(f"--explain: there is no signal {name!r}; {one_of(name, catalogue.signals)}")
+    if market not in catalogue.markets:
+        say(f"note: {market} has no file in markets/; default.yaml stands for it")
+    if unknown := [group for group in groups if group not in catalogue.groups]:
+        raise Refused(f"--group: there is no group {unknown[0]!r}; {one_of(unknown[0], catalogue.groups)}")
+    who = ", ".join([market, *([category] if category else []), *groups])
+    output().print(explained_table(explain(catalogue, name, market, category, groups), f"{name} in {who}"))
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent topics",
+        "ripcurrent topics --partitions 12 --replication 3",
+        "ripcurrent topics --partitions 12 --replication 3 --check",
+    )
+)
+def topics(
+    bootstrap_servers: Servers = None,
+    topic_prefix: Prefix = None,
+    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="Of the source: shards to come.")] = 4,
+    replication: Annotated[int, typer.Option(min=1, max=100, help="Copies of each partition.")] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Create nothing, only look.")] = False,
+) -> None:
+    """Create the topics that are missing, and check all: partitions, replication, retention, compaction.
+
+    Exit code 1 and a line for each thing that is not as it must be.
+    """
+    from streams import topics as kafka_topics
+
+    settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
+    specs = kafka_topics.Topics.with_prefix(settings.topic_prefix).specs(partitions, replication)
+    if not check:
+        for name in kafka_topics.create(settings.bootstrap_servers, specs):
+            output().print(f"created {name}", highlight=False)
+    problems = kafka_topics.check(settings.bootstrap_servers, specs)
+    for problem in problems:
+        say(str(problem))
+    if problems:
+        raise typer.Exit(FAILED)
+    output().print(f"{len(specs)} topics are as they must be", highlight=False)
