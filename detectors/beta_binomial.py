@@ -95,7 +95,7 @@ class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         strength = self.strength(x.between, share)
         alpha = strength * share + s.hits
         beta = strength * (1.0 - share) + np.maximum(s.trials - s.hits, 0.0)
-        spread = (1.0 - share) / (share * np.maximum(x.dispersion, 1e-12)) - 1.0
+        spread = beta / (alpha * np.maximum(x.dispersion, 1e-12)) - 1.0
         most = np.maximum(np.minimum(spread, self.concentration_max), 1.0)
         scale = np.minimum(most / (alpha + beta), 1.0)
         return alpha * scale, np.maximum(beta * scale, 1.0)

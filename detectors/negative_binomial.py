@@ -128,8 +128,9 @@ class NegativeBinomialTail(
         """Learn the sample on probation; (value, mass) takes its place."""
         d = 0.5 ** (1.0 / self.memory)
         excess, weight = self._surplus(s, s.pending_value, s.pending_mass, x)
+        says = _precision(s.pending_mass, x)
         return _State(
-            d * s.hits + s.pending_value, d * s.mass + s.pending_mass, value, mass,
+            d * s.hits + says * s.pending_value, d * s.mass + says * s.pending_mass, value, mass,
             d * s.excess + excess, d * s.weight + weight,
         )  # fmt: skip
 
@@ -145,7 +146,13 @@ class NegativeBinomialTail(
         series = (1.0 - fade) / (1.0 - 0.5 ** (1.0 / self.memory))
         excess, weight = self._surplus(s, zero, each, x)
         rested = _State(
-            fade * s.hits, fade * s.mass + series * each, zero, each,
+            fade * s.hits, fade * s.mass + series * (_precision(each, x) * each), zero, each,
             fade * s.excess + series * excess, fade * s.weight + series * weight,
         )  # fmt: skip
         return _State(*(np.where(rests, a, b) for a, b in zip(rested, state, strict=True)))
+
+
+def _precision(mass: Floats, x: Observation) -> Floats:
+    """What a sample says of the level, as a share of what it would if nothing but chance moved it."""
+    says: Floats = 1.0 / (1.0 + x.dispersion * mass)
+    return says

@@ -323,7 +323,7 @@ class RateWatch:
             return APART
         if self.kind in ("share", "outcome"):
             return 0.0
-        young: Floats = self.spread.always(self.day_window, market) / (1.0 + self.level.weight[slot])
+        young: Floats = 0.0 * self.spread.always(self.day_window, market)
         return young
 
     def score(self, window: int, judged: Judged) -> Score:
