@@ -18,10 +18,12 @@ from config.schema import (
     Measure,
     Repeat,
     Sequence,
+    Severity,
     Share,
     Signal,
 )
 
+SCORE_MAX = 300.0  # of any detector (detectors/base.py)
 TIMES_MAX = 64  # newest events that an entity keeps for one rule (streams/patterns.py)
 
 
@@ -52,7 +54,9 @@ def _of_signal(name: str, signal: Signal, catalogue: Catalogue) -> Iterator[Prob
             for n, step in enumerate(test.steps):
                 yield from _conditions((*at, "steps", n, "where"), step.where, list(step.events))
                 yield from _carried((*at, "steps", n, "novel"), step.novel, list(step.events))
-        elif isinstance(test, Share) and test.minimum > test.minimum_of:
+        else:
+            yield from _limits_of_scores(at, test.severity)
+        if isinstance(test, Share) and test.minimum > test.minimum_of:
             text = f"{test.minimum_of:g} never decides: a part of 'minimum' ({test.minimum:g}) has a whole as large"
             yield Problem((*at, "minimum_of"), text)
     if signal.status == "active" and all(policy_of(catalogue, name, code).status == "shadow"
@@ -94,6 +98,14 @@ def _limits_of_sequence(at: At, test: Sequence) -> Iterator[Problem]:
         mark = getattr(test.severity, name)
         if mark is not None and mark > steps:
             text = f"{mark:g} can't be reached: the sequence has {steps} steps, and its score is how many were seen"
+            yield Problem((*at, "severity", name), text)
+
+
+def _limits_of_scores(at: At, severity: Severity) -> Iterator[Problem]:
+    for name in ("info", "warning", "critical"):
+        mark = getattr(severity, name)
+        if mark is not None and mark > SCORE_MAX:
+            text = f"{mark:g} can't be reached: no score is over {SCORE_MAX:g}"
             yield Problem((*at, "severity", name), text)
 
 

@@ -24,8 +24,9 @@ from config.schema import (
 )
 
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 SETS = (
-    "status", "severity", "minimum", "minimum_of", "effect", "hysteresis", "resolve_after", "cooldown",
+    "status", "severity", "severity_add", "minimum", "minimum_of", "effect", "hysteresis", "resolve_after", "cooldown",
 )  # fmt: skip
 
 
@@ -69,6 +70,11 @@ def engine_problems(engine: EngineSettings) -> Iterator[Problem]:
         yield Problem(("pane",), f"{engine.pane!r}; expected a length that divides an hour, such as 15m")
     if millis(engine.ahead) < HOUR_MS:
         yield Problem(("ahead",), f"{engine.ahead!r}; expected at least 1h")
+    elif millis(engine.ahead) <= millis(engine.lateness) + millis(engine.pane):
+        text = f"{engine.ahead!r}; expected more than 'lateness' and a pane ({engine.lateness} and {engine.pane}): "
+        yield Problem(("ahead",), text + "an event that may close a pane has to be believed first")
+    if millis(engine.inactive_after) < DAY_MS:
+        yield Problem(("inactive_after",), f"{engine.inactive_after!r}; expected at least 1d, or nobody has a past")
 
 
 def group_problems(group: Group, signals: Collection[str]) -> Iterator[Problem]:

@@ -20,6 +20,8 @@ from config.schema import (
     millis,
 )
 
+MARKS = ("info", "warning", "critical")
+
 
 class TestPolicy(NamedTuple):
     """From when on one test speaks."""
@@ -73,7 +75,7 @@ def changed(policy: Policy, change: Change) -> Policy:
     """The policy with what a change names."""
     named = {field: new for field in TestPolicy._fields if (new := getattr(change, field)) is not None}
     tests = tuple(
-        test._replace(**named) if not change.tests or number in change.tests else test
+        _raised(test._replace(**named), change) if not change.tests or number in change.tests else test
         for number, test in enumerate(policy.tests, start=1)
     )
     return Policy(
@@ -83,6 +85,15 @@ def changed(policy: Policy, change: Change) -> Policy:
         policy.cooldown if change.cooldown is None else millis(change.cooldown),
         tests,
     )
+
+
+def _raised(test: TestPolicy, change: Change) -> TestPolicy:
+    """The test with what the change adds to its marks."""
+    if change.severity_add is None:
+        return test
+    marks = {name: mark for name in MARKS if (mark := getattr(test.severity, name)) is not None}
+    raised = {name: round(mark + change.severity_add, 6) for name, mark in marks.items()}
+    return test._replace(severity=Severity(**raised))
 
 
 def policy_of(
@@ -146,7 +157,8 @@ def _set_by(change: Change, paths: Collection[str]) -> list[str]:
     found = []
     for path in paths:
         test, _, field = path.rpartition(": ")
-        if getattr(change, field) is not None and (not test or not chosen or test in chosen):
+        said = getattr(change, field) is not None or (field == "severity" and change.severity_add is not None)
+        if said and (not test or not chosen or test in chosen):
             found.append(path)
     return found
 

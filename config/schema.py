@@ -83,7 +83,7 @@ class Sum(Spec, frozen=True, kw_only=True):
 
     of: str
     less: str | None = None  # this attribute is taken off first
-    per: Annotated[float, Meta(gt=0)] = 1.0  # so much of it weighs like one event; of an amount: so many money units
+    per: Annotated[float, Meta(ge=1e-6)] = 1.0  # so much of it weighs like one event; of an amount: so many money units
 
 
 class Link(Spec, frozen=True, kw_only=True):
@@ -223,6 +223,7 @@ class Change(Spec, frozen=True, kw_only=True):
     tests: list[Annotated[int, Meta(ge=1, le=4)]] = []  # which of the signal's tests, counted from 1; none given: all
     status: Status | None = None
     severity: Severity | None = None
+    severity_add: Annotated[float, Meta(gt=0)] | None = None  # to each mark: so much rarer must a score be, in its unit
     minimum: Annotated[float, Meta(ge=0)] | None = None
     minimum_of: Annotated[float, Meta(ge=0)] | None = None
     effect: Annotated[float, Meta(ge=1)] | None = None
@@ -307,7 +308,7 @@ class Market(Spec, frozen=True, kw_only=True):
 
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
     minor_units: Annotated[int, Meta(ge=0, le=3)] = 2  # digits behind the point that people of the market use
-    money_unit: Annotated[float, Meta(gt=0)] = 1.0  # sums of money are counted in units of so much
+    money_unit: Annotated[float, Meta(ge=1e-6)] = 1.0  # sums of money are counted in units of so much
     time_zone: str = "UTC"
     country: MarketCode | None = None  # whose public holidays are in its calendar
     holiday_lift: Annotated[float, Meta(ge=0.1, le=50)] = 1.0  # of a public holiday that no campaign names

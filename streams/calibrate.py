@@ -20,7 +20,7 @@ from streams.plan import Probe
 from streams.policy import Reading, thresholds
 from streams.recording import TOPIC
 from streams.replay import replay
-from streams.rulebook import Rulebook
+from streams.rulebook import Rulebook, looser
 from streams.scorecard import GRACE_MS, LOOKALIKE, Label
 from streams.ticks import Tick
 
@@ -29,6 +29,7 @@ APART_MS = 2 * 86_400_000  # scores of one creator further apart than this would
 SCORE_MIN, EFFECT_MIN = 1.2, 1.5  # what is written down
 HALF = 0.5  # of a false alarm: what is added to a count that may be 0 by luck
 OFFSETS = np.round(np.arange(HIGHEST, LOWEST - STEP / 2, -STEP), 1)  # strictest first
+NOW = OFFSETS.tolist().index(0.0)
 
 Key = tuple[str, str, str]  # signal, creator, market
 Heard = dict[Key, list[tuple[int, float]]]  # (ms, score over its threshold), in order of time
@@ -39,7 +40,8 @@ class Listener(Engine):
 
     def __init__(self, catalogue: Catalogue, topic: str, partition: int, heard: Heard) -> None:
         super().__init__(catalogue, topic, partition)
-        self.rules.loosest = Rulebook(relaxed(catalogue), self.plan.names).loosest
+        relaxed_too = Rulebook(relaxed(catalogue), self.plan.names).loosest
+        self.rules.loosest = [looser(*pair) for pair in zip(self.rules.loosest, relaxed_too, strict=True)]
         self.plan.loosen(self.rules.loosest)
         self.heard = heard
 
@@ -146,12 +148,20 @@ def _peaks(rows: list[tuple[int, float]]) -> list[float]:
 # ---- sharing out the budget ------------------------------------------------------------------------------------
 
 
-def share_out(c: Curves, budget: float) -> list[int]:
-    """For each signal the index of its offset, so that false alarms per 1,000 creator-days are within the budget."""
-    at = [0] * len(c.signals)
+def share_out(c: Curves, budget: float, still: Collection[str] = ()) -> list[int]:
+    """For each signal the index of its offset, so that false alarms per 1,000 creator-days are within the budget.
+
+    Signals that are `still` keep their thresholds, and so do all where the recording shows nothing.
+    """
+    if c.creator_days <= 0.0:
+        return [NOW] * len(c.signals)
+    at = [NOW if name in still else 0 for name in c.signals]
+    moves = [s for s, name in enumerate(c.signals) if name not in still]
     allowed = budget * c.creator_days / 1_000.0
-    while (step := _next(c, at, allowed)) is not None:
+    while (step := _next(c, at, moves, allowed)) is not None:
         at[step[0]] = step[1]
+    for s in moves:  # nor is a threshold higher than false alarms are a reason for
+        at[s] += sum(int(false == c.false[s, at[s]]) for false in c.false[s, at[s] + 1 : NOW + 1])
     return at
 
 
@@ -160,17 +170,17 @@ def spent(c: Curves, at: Sequence[int]) -> float:
     return sum(int(c.false[s, i]) for s, i in enumerate(at)) * 1_000.0 / max(c.creator_days, 1e-9)
 
 
-def _next(c: Curves, at: list[int], allowed: float) -> tuple[int, int] | None:
+def _next(c: Curves, at: list[int], moves: list[int], allowed: float) -> tuple[int, int] | None:
     """The step that finds most for its false alarms; where nothing is to be found, the signal that has fewest."""
     now = sum(int(c.false[s, i]) for s, i in enumerate(at))
     found = np.zeros(c.catches.shape[2], dtype=np.bool_)
     for s, i in enumerate(at):
         found |= c.catches[s, i]
     best: tuple[float, int, int] | None = None
-    for s, i in enumerate(at):
-        for j in range(i + 1, len(OFFSETS)):
-            more = int(c.false[s, j] - c.false[s, i])
-            if now + more > allowed:
+    for s in moves:
+        for j in range(at[s] + 1, len(OFFSETS)):
+            more = int(c.false[s, j] - c.false[s, at[s]])
+            if more and now + more > allowed:
                 break
             gain = int((c.catches[s, j] & ~found).sum()) if len(found) else 1
             worth = gain / (more + HALF) if len(found) else -float(c.false[s, j])

@@ -188,6 +188,7 @@ class Entities:
         self.market_of = np.zeros(64, dtype=np.int64)  # (capacity,) market code, from `settle` on
         self.markets: dict[str, int] = {}  # code by market
         self.categories: dict[str, int] = {}  # code by category
+        self.nameless = 0  # times that a category had no code left, not counted yet
 
     @property
     def capacity(self) -> int:
@@ -224,6 +225,7 @@ class Entities:
         code = self.categories.get(category)
         if code is None:
             if len(self.categories) >= self.CATEGORIES_MAX:
+                self.nameless += 1
                 return -1
             code = self.categories[category] = len(self.categories)
         return code

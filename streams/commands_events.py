@@ -283,7 +283,7 @@ def calibrate(
     """Propose thresholds: how often each signal would be wrong, and how to share a budget of false alarms out.
 
     With labels the budget goes where it finds most, without them evenly. Nothing is written; the thresholds of a signal
-    move together, so that one number is enough.
+    move together, so that one number is enough; those of rules, which count steps or points, stay.
     """
     from streams import calibrate as calibrator
     from streams.scorecard import read_kinds
@@ -295,7 +295,8 @@ def calibrate(
     with progress("listening", source.bytes_total) as moved:
         heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.bytes_read))
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())
-    shares = calibrator.share_out(found, budget)
+    rules = [name for name, one in catalogue.signals.items() if not any(hasattr(t, "detector") for t in one.tests)]
+    shares = calibrator.share_out(found, budget, rules)
     output().print(budget_table(catalogue, found, shares, budget))
     if calibrator.spent(found, shares) > budget:
         say(f"warning: also at the strictest thresholds tried more is false than the budget of {budget:g} allows")

@@ -12,7 +12,7 @@ from scipy import special
 from config.schema import Delay, millis
 from detectors.base import Bools, Floats, Ints
 from streams.entities import Population
-from streams.market import DAY, HOUR, SCALE, fixed, in_order, widened, within
+from streams.market import DAY, HOUR, SCALE, fixed, in_order, whole, widened, within
 from streams.windows import Ring
 
 OUTCOME_DAYS = 45  # orders older than this cause no more outcomes
@@ -99,7 +99,7 @@ class Delays:
         for day in range(max(newest - OUTCOME_DAYS + 1, known, 0), newest + 1):
             placed = orders.cells[day % orders.rows][slot].astype(np.int64)
             if placed.any():
-                brings = placed * change if per is None else np.rint(placed / per * change).astype(np.int64)
+                brings = placed * change if per is None else whole(placed / per * change)
                 np.add.at(self.inflow[day % OUTCOME_DAYS], market, brings)
 
     def _learn(self, end: int) -> None:

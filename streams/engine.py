@@ -225,7 +225,7 @@ class Engine:
         confirmed = self.clock.confirmed(times, creators, alone)
         if confirmed.any():
             self._believe(confirmed)
-        elif len(self.far) > FAR_MAX:
+        if len(self.far) > FAR_MAX:
             self._reject(self.far.pop(0)[0], f"more than {FAR_MAX} events wait for others to confirm their time")
 
     def _believe(self, confirmed: np.ndarray) -> None:
@@ -286,6 +286,10 @@ class Engine:
             self._count(matcher, time, slot)
         if dropped := self.links.trim(end):
             self.counts["limit_hit", "links"] += dropped
+        if self.entities.nameless or self.people.crowded:
+            self.counts["limit_hit", "categories"] += self.entities.nameless
+            self.counts["limit_hit", "cohorts"] += self.people.crowded
+            self.entities.nameless = self.people.crowded = 0
         for watch in self.plan.rate_watches():
             watch.close_pane(end)
         readings: dict[tuple[int, int], list[Reading]] = {}

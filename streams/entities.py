@@ -24,6 +24,7 @@ class Population:
         self.cohorts: dict[tuple[int, int], int] = {}  # (market code, category code or -1) -> index
         self.cohort_market = np.zeros(0, dtype=np.int64)  # (n_cohorts,) market code
         self.cohort_size = np.zeros(0, dtype=np.int64)  # (n_cohorts,) entities
+        self.crowded = 0  # times that a cohort was one too many, not counted yet
         self.live = 0
         self.unsorted: dict[int, int] = {}  # slot -> its cohort to be; empty between events
 
@@ -94,6 +95,7 @@ class Population:
         """The index of a cohort, new if need be; when there are too many, its market's."""
         if (market, category) not in self.cohorts and len(self.cohorts) >= COHORTS_MAX:
             category = -1
+            self.crowded += 1
         if (market, category) not in self.cohorts:
             self.cohorts[market, category] = len(self.cohorts)
             self.cohort_market = np.append(self.cohort_market, market)

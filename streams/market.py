@@ -27,8 +27,17 @@ LIFT_EVENTS = {"volume": 5.0, "outcome": 20.0, "share": 20.0, "ratio": 20.0}  # 
 # that of the next longer window, and the longest's to 1: demand moves often and at once, what becomes of orders seldom
 
 
+FIXED_MAX = 2.0**52  # sums of a thousand such still fit; a cast that overflows differs from machine to machine
+
+
 def fixed(x: Any) -> Ints:
-    return np.rint(np.asarray(x, dtype=np.float64) * SCALE).astype(np.int64)
+    """Fixed point, within bounds."""
+    return whole(np.asarray(x, dtype=np.float64) * SCALE)
+
+
+def whole(x: Floats) -> Ints:
+    """Rounded, at most FIXED_MAX."""
+    return np.rint(np.clip(x, -FIXED_MAX, FIXED_MAX)).astype(np.int64)
 
 
 def add_up(at: Ints, values: Ints, n: int) -> Ints:

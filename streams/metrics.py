@@ -270,7 +270,7 @@ class Metrics:
             ("stepped_entities_total", catalogue.signals),
             ("suppressed_total", catalogue.signals),
             ("shadow_alerts_total", catalogue.signals),
-            ("limit_hits_total", [*msgspec.structs.asdict(Limits()), "market_labels"]),
+            ("limit_hits_total", [*msgspec.structs.asdict(Limits()), "market_labels", "categories", "cohorts"]),
             ("checkpoint_restores_total", ORIGINS),
             ("config_reloads_total", ("taken", "refused")),
         ):

@@ -31,6 +31,7 @@ from streams.market import (
     capped,
     fixed,
     fixed_square,
+    whole,
     widened,
 )
 from streams.money import Units
@@ -413,7 +414,7 @@ class RateWatch:
         if self.of_units.plain:
             brings = raw * self.own[slot]
         else:
-            brings = np.rint(raw / self.of_units.per(market) * self.own[slot]).astype(np.int64)
+            brings = whole(raw / self.of_units.per(market) * self.own[slot])
         if self.beside:
             self.of_since_fold[slot] += row[slot]
             self.lift.due.append(end, add_up(market, brings, len(self.total)))

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from msgspec import structs
 
+from config.checks_policy import SETS
 from config.schema import (
     Catalogue,
     Change,
@@ -337,7 +338,7 @@ def _differs(catalogue: Catalogue, name: str, signal: Signal) -> Iterator[str]:
 
 def _change(change: Change) -> str:
     told = [f"{field.replace('_', ' ')} {_new(value)}" for field in
-            ("status", "severity", "minimum", "minimum_of", "effect", "hysteresis", "resolve_after", "cooldown")
+            SETS
             if (value := getattr(change, field)) is not None]  # fmt: skip
     tests = f" (test {', '.join(str(number) for number in change.tests)})" if change.tests else ""
     return f"{', '.join(told)}{tests}, because: {change.because}"

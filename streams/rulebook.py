@@ -71,8 +71,12 @@ def _midnight(day: str) -> int:
 
 def _loosest(policy: Policy, changes: list[Change]) -> Policy:
     """What anybody's policy asks for at least: a sieve before policies are looked up."""
-    variants = [policy, *(changed(policy, change) for change in changes)]
-    tests = []
+    return looser(policy, *(changed(policy, change) for change in changes))
+
+
+def looser(policy: Policy, *others: Policy) -> Policy:
+    """The policy with the lowest marks, minimums and effects of all."""
+    variants, tests = [policy, *others], []
     for same in zip(*(variant.tests for variant in variants), strict=True):
         marks = [min(column) for column in zip(*(thresholds(test.severity) for test in same), strict=True)]
         severity = Severity(**{

@@ -127,7 +127,7 @@ class SeriesWatch(RateWatch):
         slot, end = judged.slot, judged.x.time
         x = self._pane(int(end[0]), judged) if len(slot) else judged.x
         told = self.told[slot].copy()
-        quiet = np.flatnonzero(self.stepped[slot] < end)
+        quiet = np.flatnonzero((self.stepped[slot] < end) & (self.stepped[slot] > 0))
         if len(quiet):
             still = Observation(*(a[quiet] for a in x))._replace(learn=np.zeros(len(quiet), dtype=np.bool_))  # type: ignore[arg-type]
             now = self.teller.step(_pick(self.series, slot[quiet]), still)[1].score

@@ -21,6 +21,7 @@ from streams.policy import Episode
 from streams.windows import Ring
 
 SHARED = (Ring, Entities, Population)
+LENT = ("crowd",)  # another watch, which is a part of its own
 CATALOGUE = "catalogue"  # the array whose bytes are the packed configuration that the state was made under
 Waiting = tuple[int, bytes | None, bytes | None, int, int, int]  # a record, its event time, waiting since
 
@@ -108,6 +109,8 @@ def _leaves(engine: Engine) -> Iterator[tuple[str, Any, str, np.ndarray]]:
 
 def _walk(path: str, part: Any) -> Iterator[tuple[str, Any, str, np.ndarray]]:
     for name, value in sorted(vars(part).items()):
+        if name in LENT:
+            continue
         at = f"{path}.{name}"
         if isinstance(value, np.ndarray):
             yield at, part, name, value

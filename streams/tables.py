@@ -8,7 +8,7 @@ from scipy import special
 
 from config.effective import Explained
 from config.schema import Catalogue, Repeat, Severity, Signal
-from streams.calibrate import OFFSETS, Curves
+from streams.calibrate import NOW, OFFSETS, Curves
 from streams.scorecard import LOOKALIKE, Scorecard, false_alarm_rate
 
 HOUR_MS = 3_600_000
@@ -89,7 +89,7 @@ def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
 def budget_table(catalogue: Catalogue, c: Curves, at: list[int], budget: float) -> Table:
     """What each signal costs now and would cost: false alarms per 1,000 creator-days with 95 % intervals."""
     title = f"{budget:g} false alarms per 1,000 creator-days shared out ({c.creator_days:,.0f} creator-days)"
-    table, now = Table(title=title), OFFSETS.tolist().index(0.0)
+    table, now = Table(title=title), NOW
     table.add_column("signal", no_wrap=True)
     for column in ("false now", "95 %", "move by", "lowest thresholds then", "false then", "episodes now", "then"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from config.catalogue import load
-from config.schema import Catalogue
-from streams.calibrate import APART_MS, HIGHEST, LOWEST, OFFSETS, Curves, Listened, curves, listen, share_out
+from config.schema import Catalogue, Override, Severity
+from streams.calibrate import APART_MS, HIGHEST, LOWEST, NOW, OFFSETS, Curves, Listened, curves, listen, share_out
 from streams.columns import Record
 from streams.recording import murmur2
 from streams.replay import replay
@@ -74,7 +74,25 @@ def test_with_labels_the_budget_goes_where_it_finds_most() -> None:
 
 def test_an_episode_that_another_signal_finds_already_is_worth_nothing() -> None:
     c = made([[0, 1], [0, 1]], [[1, 1], [1, 1]])
-    assert sorted(share_out(c, 100.0)) == [0, 1]
+    assert sorted(share_out(c, 100.0)) == [0, NOW]  # and what costs no more
+
+
+def test_what_costs_nothing_is_loosened_even_where_the_budget_is_spent() -> None:
+    c = made([[5, 9], [0, 0, 0, 7]], [[1], [2]])
+    assert share_out(c, 1.0) == [0, 2]
+
+
+def test_a_threshold_is_no_higher_than_false_alarms_are_a_reason_for() -> None:
+    c = made([[0, 3], [0, 0, 0, 7]], [[99], [99]])  # no episode is found by either
+    assert share_out(c, 100.0) == [0, 2]
+    none = made([[0], [0]], [[99], [99]])
+    assert share_out(none, 0.0) == [NOW, NOW]
+
+
+def test_signals_that_are_to_stay_keep_their_thresholds_and_all_do_without_evidence() -> None:
+    c = made([[0, 3], [0, 3]], [[1], [1]])
+    assert share_out(c, 100.0, still=["a"])[0] == NOW
+    assert share_out(c._replace(creator_days=0.0), 100.0) == [NOW, NOW]
 
 
 def test_without_labels_every_signal_gets_about_the_same() -> None:
@@ -113,3 +131,18 @@ def test_listening_changes_no_decision_and_hears_what_was_decided() -> None:
     c = curves([(heard, labels)], sorted(catalogue.signals), read_kinds())
     assert (np.diff(c.false, axis=1) >= 0).sum() > 0
     assert HIGHEST > 0 > LOWEST
+
+
+def test_what_an_override_asks_less_for_is_heard_too() -> None:
+    catalogue = with_signals("refund_rate")
+    signal = catalogue.signals["refund_rate"]
+    less = Override(because="Fewer are enough.", minimum=1, minimum_of=1, effect=1, severity=Severity(warning=0.5))
+    signals = {"refund_rate": msgspec.structs.replace(signal, overrides=[less])}
+    loose, entries = msgspec.structs.replace(catalogue, signals=signals), []
+    events, _ = simulate(Simulation(seed=3, days=9, creators=30, planted=1, campaign_days=()))
+    for n, (key, value, _) in enumerate(events.iter_records()):
+        entries.append((0, Record(n, key, value)))
+    opened = {(a.entity.id, a.market) for a in replay(entries, loose, close=True).alerts}
+    heard = {key[1:] for key, rows in listen(entries, loose).heard.items() if max(m for _, m in rows) >= 0.0}
+    assert opened
+    assert opened <= heard

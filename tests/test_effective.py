@@ -45,6 +45,29 @@ def test_an_override_wins_over_the_market_and_the_later_over_the_earlier(folder:
     assert policy_of(load(folder), "refunds", "TH", "beauty", ["partners"]).tests[0].effect == 9
 
 
+def test_what_is_added_to_a_severity_moves_every_mark_of_the_chosen_tests(folder: Path) -> None:
+    more = "\n    tests: [1]\n    severity_add: 0.4"
+    spoil(folder, "signals/refunds.yaml", "    status: shadow", "    status: shadow" + more)
+    catalogue = load(folder)
+    own, partners = (policy_of(catalogue, "refunds", "SG", None, groups).tests for groups in ([], ["partners"]))
+    assert own[0].severity == Severity(warning=3, critical=5)
+    assert partners[0].severity == Severity(warning=3.4, critical=5.4)
+    assert partners[1] == own[1]
+    rows = told(explain(catalogue, "refunds", "SG", None, ["partners"]))
+    assert rows["test 1: severity"][0] == "warning 3.4, critical 5.4"
+    assert rows["test 1: severity"][1].startswith("signals/refunds.yaml: $.overrides[")
+
+
+def test_no_shipped_market_asks_for_less_than_the_signal_itself() -> None:
+    catalogue = load()
+    for name, signal in catalogue.signals.items():
+        for market in catalogue.markets:
+            for own, there in zip(signal.tests, policy_of(catalogue, name, market).tests, strict=True):
+                for mark in ("info", "warning", "critical"):
+                    if (asked := getattr(own.severity, mark)) is not None:
+                        assert getattr(there.severity, mark) >= asked, (name, market)
+
+
 def test_every_list_that_an_override_gives_must_name_the_creator(catalogue: Catalogue) -> None:
     assert policy_of(catalogue, "refunds", "TH", "fashion").tests[0].effect == 3
     assert policy_of(catalogue, "refunds", "SG", "beauty").tests[0].effect == 2

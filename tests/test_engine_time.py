@@ -307,3 +307,12 @@ def test_panes_may_close_before_any_event_is_in_one_that_is_open() -> None:
     engine, result = run(records, catalogue)
     assert result.dead == []
     assert engine.people.live == 4
+
+
+def test_the_events_that_wait_for_others_are_limited_even_where_all_confirm_each_other_in_vain() -> None:
+    base = load()
+    blind = msgspec.structs.replace(base, engine=msgspec.structs.replace(base.engine, lateness="24h"), signals={})
+    engine = Engine(blind, TOPIC, 0)
+    out = engine.feed(list(numbered(steady(60.0))))
+    assert len(engine.far) <= FAR_MAX < len(out.dead) + len(engine.far)
+    assert {letter.error.reason for letter in out.dead} == {"time_unconfirmed"}

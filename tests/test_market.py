@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.market import HOUR, Lift, Spread, cap, capped, fixed, fixed_square
+from streams.market import HOUR, Lift, Spread, add_up, cap, capped, fixed, fixed_square
 
 SIZES = (6, 24)  # hours
 END = 72 * HOUR
@@ -230,3 +230,11 @@ def test_hits_vary_less_than_counts_and_what_is_beyond_is_found_beside_it() -> N
         value, mean = rng.binomial(trials, share).astype(np.float64), 0.5 * trials
         spread.learn(0, HOUR, market, value, mean, np.zeros(100), np.ones(100), mean * 0.5)
     assert float(spread.always(0, market[:1])[0]) == pytest.approx(0.01, rel=0.15)
+
+
+@pytest.mark.parametrize("absurd", [1e300, -1e300, 2.0**63])
+def test_what_is_absurdly_large_stays_within_bounds_and_sums_of_it_fit(absurd: float) -> None:
+    with np.errstate(all="raise"):
+        cells = fixed(np.full(1_000, absurd))
+    assert np.all(np.sign(cells) == np.sign(absurd))
+    assert int(add_up(np.zeros(1_000, dtype=np.int64), cells, 1)[0]) == int(cells[0]) * 1_000

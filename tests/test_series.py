@@ -5,6 +5,7 @@ from functools import cache
 import msgspec
 import numpy as np
 import pytest
+from msgspec.json import decode
 
 from config.schema import Catalogue, Delay, Series, Severity
 from detectors.predictive import PredictiveTail
@@ -188,3 +189,14 @@ def peak(effect: float) -> float:
     watch = engine.plan.watches[0][0]
     assert isinstance(watch, SeriesWatch)
     return float(watch.told[engine.entities.slot("c0", "TH")])
+
+
+def test_nothing_is_said_of_a_creator_before_four_learned_days() -> None:
+    records = stream(3)
+    late = START + 40 * DAY
+    rows = [event(f"n{i}", "order.paid", "new", late + i * HOUR) for i in range(48)]
+    rows += [event(f"n{i}r", "refund.approved", "new", late + 47 * HOUR + i, attrs={"ref_at": late}) for i in range(12)]
+    merged = sorted([*((r.key, r.value) for r in records), *rows], key=lambda pair: decode(pair[1])["occurred_at"])
+    alerts = run(numbered(merged), catalogue(creeping=[3], surging=[0]))[1].alerts
+    assert not [a for a in alerts if a.entity.id == "new"]
+    assert [a for a in alerts if a.entity.id == "c1"]
