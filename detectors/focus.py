@@ -9,7 +9,8 @@ Formula: each pane counts with the weight w = 1/(1 + dispersion*expected), one o
 starts, with s = sum of w*value and e = sum of w*expected since that start, the score is the largest of s*log(s/e)
 - (s - e), for s > e (up) or s < e (down). Starts that can never be the largest are pruned: what remains are the
 corners of the lower (up) or upper (down) hull of (e so far, s so far), steeper (flatter) than 1: about log(panes) of
-them in noise. When `candidates` are full the second oldest is dropped; the score may then be too low, never too high.
+them in noise, up to one for each pane of a ramp. When `candidates` are full the second oldest is dropped; the score
+may then be too low, never too high.
 Score: log-likelihood ratio, nats, each pane's divided by its variance's excess (quasi-Poisson). No p-value: thresholds
 come from simulation. With `learn` False it scores as if learned and keeps nothing. `gap`: the quiet panes are
 one pane of value 0, expectation gap_expected and the weight of gap_expected/gap: exact for both directions where the
@@ -38,6 +39,8 @@ import numpy as np
 from scipy import special
 
 from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+
+SAME = 1e-9  # rates nearer than this share are the same: their difference is rounding
 
 
 class PoissonFocusState(NamedTuple):
@@ -104,7 +107,11 @@ class PoissonFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         hits = np.where(live, s.hits + value[:, None], 0.0)
         grown = _State(hits, np.where(live, s.mass + mass[:, None], 0.0), since, s.used)
         beyond, rate = self._beyond(grown)
-        tangent = rate.argmax(axis=1) if self.direction == "up" else rate.argmin(axis=1)  # oldest of equals
+        if self.direction == "up":
+            same = rate >= np.maximum.reduce(rate, axis=1)[:, None] * (1.0 - SAME)
+        else:
+            same = rate <= np.minimum.reduce(rate, axis=1)[:, None] * (1.0 + SAME)
+        tangent = same.argmax(axis=1)  # oldest of equals
         keep = np.where(np.take_along_axis(beyond, tangent[:, None], axis=1)[:, 0], tangent + 1, 0)
         parts = [grown.hits, grown.mass, grown.since]
         full = np.flatnonzero(keep == self.candidates)

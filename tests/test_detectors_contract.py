@@ -88,7 +88,7 @@ EXACT_GAP = {
     "GaussianCusum": ("mean", "variance", "learned", "evidence"),
     "PageHinkley": ("mean", "variance", "learned", "evidence"),
     "CountShift": ("sums", "peaks"),
-    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent"),
+    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent", "counts", "totals", "jumps"),
     "Bocpd": ("lived", "weight", "panes", "total", "mass", "spread", "before"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
     "RobustZ": ("ring", "learned"),
@@ -363,31 +363,38 @@ def test_a_scale_free_score_does_not_change_with_the_unit(name, unit):
         np.testing.assert_allclose(b.expected, a.expected * unit, rtol=1e-9)
 
 
+def restless(rng: np.random.Generator, n: int, at: int) -> tuple[Observation, Observation]:
+    """A pane after a gap of any length, at any expectation, and one of its quiet panes."""
+    gap = rng.choice([0, 0, 1, 2, 7, 12, 40], n)
+    expected = rng.uniform(0.2, 3.0, n)
+    value = np.minimum(rng.poisson(expected * rng.choice([1.0, 3.0])), 20)
+    x = observe(
+        value, exposure=20.0, expected=expected, dispersion=0.1, time=at, gap=gap, gap_expected=gap * expected
+    )  # fmt: skip
+    return x, x._replace(value=np.zeros(n), gap=0 * gap, gap_expected=0.0 * expected)
+
+
 @every_detector
 def test_a_gap_equals_stepping_the_quiet_panes(spec):
-    gap = np.array([1, 2, 7, 40])
-    quiet = observe(np.zeros(4), exposure=20.0, expected=2.0, dispersion=0.1)
-    warm = [
-        observe(value, exposure=20.0, expected=2.0, dispersion=0.1, time=i)
-        for i, value in enumerate([[3, 0, 2, 9], [1, 4, 2, 2], [5, 2, 7, 1], [2, 2, 0, 12]])
-    ]
-    last = observe([4, 1, 0, 3], exposure=20.0, expected=2.0, dispersion=0.1, time=99)
-    state, _ = run(spec, warm)
-    closed, closed_score = spec.step(state, last._replace(gap=gap, gap_expected=2.0 * gap))
-    stepped = state
-    for i in range(gap.max()):
-        pane = quiet._replace(value=np.where(i < gap, 0.0, np.nan), time=quiet.time + 10 + i)
-        stepped, _ = spec.step(stepped, pane)
-    stepped, stepped_score = spec.step(stepped, last)
+    rng, n = np.random.default_rng(6), 12
     fields = EXACT_GAP.get(type(spec).__name__)
-    if fields is None:
-        assert_same_bits(spec.step(state, last)[0], closed)
-        return
-    for field in fields:
-        np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(closed_score.expected, stepped_score.expected, rtol=1e-9)
-    if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
-        np.testing.assert_allclose(closed_score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
+    closed = stepped = spec.init(n)
+    for i in range(10):
+        x, quiet = restless(rng, n, i)
+        if fields is None:
+            alone, _ = spec.step(closed, x._replace(gap=0 * x.gap, gap_expected=0.0 * x.gap_expected))
+            closed, _ = spec.step(closed, x)
+            assert_same_bits(alone, closed)
+            continue
+        for j in range(x.gap.max()):
+            stepped, _ = spec.step(stepped, quiet._replace(value=np.where(j < x.gap, 0.0, np.nan)))
+        stepped, stepped_score = spec.step(stepped, x._replace(gap=0 * x.gap, gap_expected=0.0 * x.gap_expected))
+        closed, score = spec.step(closed, x)
+        for field in fields:
+            np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(score.expected, stepped_score.expected, rtol=1e-9, atol=1e-12)
+        if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
+            np.testing.assert_allclose(score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
 
 
 @every_detector

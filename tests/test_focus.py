@@ -53,6 +53,20 @@ def test_sixteen_candidates_lose_nothing_on_a_long_noisy_stream():
         np.testing.assert_array_equal(s.score, t.score)
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_rate_that_stays_the_same_needs_no_start_for_each_pane(direction):
+    rng = np.random.default_rng(5)
+    spec = PoissonFocus(direction=direction, candidates=256)
+    state, usual = spec.init(100), rng.uniform(0.3, 3.0, 100)
+    for i in range(140):
+        expected = usual * (0.3 if i % 3 == 0 else 1.0)
+        value = rng.poisson(expected) if i < 40 else expected * (2.2 if direction == "up" else 0.1)
+        state, _ = spec.step(state, observe(value, expected=expected, time=i))
+        if i == 45:
+            held = state.used
+    assert (state.used <= held).all()
+
+
 def test_it_finds_a_lasting_doubling_and_dates_it():
     rng = np.random.default_rng(8)
     spec = PoissonFocus()
