@@ -7,7 +7,6 @@ from detectors.base import observe
 from detectors.broken_trend import BrokenTrend
 
 
-
 def line_error(y):
     """Squared error of the least-squares line, and the squared steps less its slope."""
     t, off = np.arange(len(y)) - (len(y) - 1) / 2, y - y.mean()
