@@ -45,7 +45,8 @@ State = TypeVar("State", bound=tuple[NDArray[np.generic], ...])
 class Detector(Protocol[State]):
     """A frozen spec. Its fields are its configuration; its memory is a NamedTuple of arrays, entity on axis 0.
 
-    One that judges a value by itself may offer `usual_range` and `clears_at`, one of lasting changes `changed_at`.
+    One that judges a value by itself may offer `usual_range` and `clears_at`, one of lasting changes `changed_at`. One
+    that scores 0 while it warms up offers `ready(state)`: (n,) whether it scores the next value, whatever gap it has.
     """
 
     def init(self, n: int) -> State:

@@ -88,6 +88,10 @@ class BrokenTrend(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         start = self._break(state).start[:, None]
         return np.where(self._score(state) > 0, np.take_along_axis(state.since, start, axis=1)[:, 0], -1)
 
+    def ready(self, state: _State) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.panes + 1 >= 3 * self.shortest
+
     def restart(self, state: _State, where: Bools) -> _State:
         """Where it is said, and there is a break, the panes before it are forgotten."""
         start = self._break(state).start

@@ -27,7 +27,7 @@ Tibshirani, Annals of Statistics 51 (2023), for the weights; Hill, Annals of Sta
 [0.0001]
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -71,6 +71,16 @@ class ConformalRank(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         further = np.maximum(at - (highest + 1), 0.0)
         share = np.exp2(-np.minimum(further / np.maximum(mean, 0.5), 1000.0) / np.log(2.0))
         return np.where(total > 0, np.maximum(share, 1.0 / (1.0 + total)), 1.0)
+
+
+def ranked(
+    rank: ConformalRank, past: ConformalState, detector: Any, state: Any, score: Floats, learn: Bools
+) -> tuple[ConformalState, Floats]:
+    """`calibrate` for a detector's score, from its state before: until it is ready, p is 1 and nothing is learned."""
+    ready = getattr(detector, "ready", None)
+    heard = np.ones_like(learn) if ready is None else ready(state)
+    past, p = rank.calibrate(past, score, learn & heard)
+    return past, np.where(heard | np.isnan(p), p, 1.0)
 
 
 def position(score: Floats) -> Floats:

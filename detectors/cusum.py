@@ -111,6 +111,10 @@ class GaussianCusum(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         return np.where(state.evidence > 0, state.since, -1)
 
+    def ready(self, state: GaussianCusumState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
+
     def _gain(self, s: GaussianCusumState, value: Floats) -> Floats:
         z = (value - s.mean) / np.maximum(np.sqrt(s.variance), self.sd_min)
         return (z if self.direction == "up" else -z) - self.shift / 2.0

@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
 
 
 class EwmaState(NamedTuple):
@@ -63,6 +63,10 @@ class EwmaZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ew
         learned = EwmaState(mean, variance, weight, s.learned + 1)
         kept = EwmaState(*(np.where(seen & x.learn, a, b) for a, b in zip(learned, s, strict=True)))
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, s.mean, np.full_like(z, np.nan))))
+
+    def ready(self, state: EwmaState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
 
     def usual_range(self, state: EwmaState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Mean -+ z * sd with the normal z of that coverage, from the state before the step."""

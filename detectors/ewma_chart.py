@@ -29,7 +29,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.base import Floats, Ints, Observation, Score
+from detectors.base import Bools, Floats, Ints, Observation, Score
 from detectors.ewma import EwmaState, EwmaZ
 
 
@@ -56,6 +56,10 @@ class EwmaChart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
         level, score = self._level().step(EwmaState(*state[1:]), _of(x, smoothed))
         learn = ~np.isnan(x.value) & x.learn
         return EwmaChartState(np.where(learn, smoothed, state.smoothed), *level), score
+
+    def ready(self, state: EwmaChartState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
 
     def usual_range(self, state: EwmaChartState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Values with which the smoothed one stays within its mean -+ z * sd, from the state before the step."""

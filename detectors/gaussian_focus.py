@@ -94,6 +94,10 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         since = np.take_along_axis(state.since.reshape(len(score), -1), best, axis=1)[:, 0]
         return np.where(score > 0, since, -1)
 
+    def ready(self, state: _State) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.panes + 1 >= 2 * self.shortest
+
     def _signs(self) -> Floats:
         return np.array({"up": [1.0], "down": [-1.0], "both": [1.0, -1.0]}[self.direction])[:, None]
 

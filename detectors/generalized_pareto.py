@@ -116,11 +116,17 @@ class PeaksOverThreshold(msgspec.Struct, frozen=True, kw_only=True, tag_field="t
         return PeaksState(*self._level().init(n), np.zeros((n, BINS)))
 
     def step(self, state: PeaksState, x: Observation) -> tuple[PeaksState, Score]:
-        level, z = self._level().step(EwmaState(*state[:4]), x._replace(gap=np.zeros_like(x.gap)))
-        counts, p = self._calibrator().calibrate(ConformalState(state.counts), z.score, x.learn)
+        before = EwmaState(*state[:4])
+        level, z = self._level().step(before, x._replace(gap=np.zeros_like(x.gap)))
+        learn = x.learn & self._level().ready(before)
+        counts, p = self._calibrator().calibrate(ConformalState(state.counts), z.score, learn)
         p = np.where(np.isnan(p) | (state.learned < self.warmup), 1.0, p)
         seen = ~np.isnan(x.value)
         return PeaksState(*level, *counts), Score(*(np.where(seen, a, np.nan) for a in (surprise(p), z.expected, p)))
+
+    def ready(self, state: PeaksState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
 
     def usual_range(self, state: PeaksState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Mean -+ the z that the past exceeded in 1 - coverage of its values; one side for up and down."""

@@ -29,7 +29,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.base import SCORE_DECIMALS, SCORE_MAX, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, SCORE_MAX, Bools, Floats, Ints, Observation, Score
 
 
 class NeighboursState(NamedTuple):
@@ -56,7 +56,7 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
         last = state.recent[:, -1]
         recent = np.concatenate([state.recent[:, 1:], np.where(seen, x.value, last)[:, None]], axis=1)
         distance = self._distance(state, recent)
-        ready = self._known(state) >= max(self.warmup, self.k)
+        ready = self._filled(state)
         started = ready & (state.judged > 0) & (state.usual > 0)
         ratio = np.where(started, distance / np.where(started, state.usual, 1.0), 0.0)
         scores = np.round(np.minimum(ratio, SCORE_MAX), SCORE_DECIMALS)
@@ -70,6 +70,15 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
         stretches[joins, :, (learned[joins] - self.lags) // self.every % self.library] = recent[joins]
         kept = NeighboursState(np.where(learn[:, None], recent, state.recent), stretches, learned, usual, judged)
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, last, np.full_like(scores, np.nan))))
+
+    def ready(self, state: NeighboursState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return self._filled(state) & (state.judged > 0)
+
+    def _filled(self, s: NeighboursState) -> Bools:
+        """Whether there are stretches enough to measure a distance."""
+        filled: Bools = self._known(s) >= max(self.warmup, self.k)
+        return filled
 
     def _known(self, s: NeighboursState) -> Ints:
         """Stretches that have joined the library."""

@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
 from detectors.cusum import keep, with_sample, with_zeros
 
 
@@ -69,6 +69,10 @@ class PageHinkley(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     def changed_at(self, state: PageHinkleyState) -> Ints:
         """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         return np.where(state.evidence > 0, state.since, -1)
+
+    def ready(self, state: PageHinkleyState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
 
     def _sided(self, off: Floats) -> Floats:
         return off if self.direction == "up" else -off

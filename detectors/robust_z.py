@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
 from detectors.ring import in_order, median, push, push_zeros
 
 _NORMAL = 0.6744897501960817  # the median absolute deviation of a standard normal
@@ -62,6 +62,10 @@ class RobustZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
         learn = seen & x.learn
         learned = RobustZState(push(s.ring, s.learned, x.value, learn), s.learned + learn)
         return learned, Score(*(np.where(seen, a, np.nan) for a in (scores, middle, np.full_like(z, np.nan))))
+
+    def ready(self, state: RobustZState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
 
     def usual_range(self, state: RobustZState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Median -+ z * robust sd with the normal z of that coverage, from the state before the step."""

@@ -87,6 +87,10 @@ class SeasonalResidual(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         )
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, mean, np.full_like(z, np.nan))))
 
+    def ready(self, state: SeasonalState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.hours >= self.warmup_hours
+
     def usual_range(self, state: SeasonalState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Expected -+ z * sd with the normal z of that coverage, from the state before the step."""
         mean, sd = self._before(state, x)

@@ -398,6 +398,25 @@ def test_a_gap_equals_stepping_the_quiet_panes(spec):
 
 
 @every_detector
+def test_a_detector_that_warms_up_says_when_it_is_ready_and_scores_0_until_then(spec):
+    if not any(field.startswith(("warmup", "shortest", "members")) for field in spec.__struct_fields__):
+        assert not hasattr(spec, "ready")
+        return
+    rng, n = np.random.default_rng(4), 20
+    state, said = spec.init(n), 0
+    for i in range(400):
+        before = spec.ready(state)
+        state, score = spec.step(state, observe(rng.poisson(5.0, n), exposure=20.0, expected=5.0, time=i * 600_000))
+        after = spec.ready(state)
+        assert (after | ~before).all()
+        if type(spec).__name__ != "Ensemble":  # of which some members are ready before others
+            assert (score.score[~after] == 0).all()
+        said += (score.score[after] != 0).any()
+    assert after.all()
+    assert said > 0 or type(spec).__name__ == "BrokenTrend"  # which is silent where nothing breaks
+
+
+@every_detector
 def test_a_spec_is_frozen_and_survives_its_own_configuration(spec):
     wire = msgspec.json.encode(spec)
     assert msgspec.json.decode(wire, type=type(spec)) == spec
