@@ -77,8 +77,10 @@ class EwmaZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ew
     def clears_at(self, state: EwmaState, x: Observation, score: float) -> Floats:
         """The largest whole value under x.value that scores under `score`, from the state before the step.
 
-        For `down`, where lower values score higher, the smallest whole value above x.value.
+        For `down`, where lower values score higher, the smallest whole value above x.value; NaN for `both`.
         """
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         s = self._rest(state, x)
         if self.direction == "down":
             return np.maximum(np.floor(s.mean - score * self._sd(s)), np.floor(x.value)) + 1.0

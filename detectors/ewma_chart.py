@@ -68,7 +68,9 @@ class EwmaChart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
         return state.smoothed + (low - state.smoothed) / gain, state.smoothed + (high - state.smoothed) / gain
 
     def clears_at(self, state: EwmaChartState, x: Observation, score: float) -> Floats:
-        """The largest whole value under x.value that scores under `score`; for `down` the smallest above it."""
+        """The largest whole value under x.value that scores under `score`; down: the smallest above it; both: NaN."""
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         sd, gain = np.maximum(np.sqrt(state.variance), self.sd_min), self._gain(state)
         if self.direction == "down":
             edge = state.smoothed + (state.mean - score * sd - state.smoothed) / gain

@@ -76,8 +76,10 @@ class RobustZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     def clears_at(self, state: RobustZState, x: Observation, score: float) -> Floats:
         """The largest whole value under x.value that scores under `score`, from the state before the step.
 
-        For `down`, where lower values score higher, the smallest whole value above x.value.
+        For `down`, where lower values score higher, the smallest whole value above x.value; NaN for `both`.
         """
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         middle, sd = self._location(self._rest(state, x))
         if self.direction == "down":
             return np.maximum(np.floor(middle - score * sd), np.floor(x.value)) + 1.0

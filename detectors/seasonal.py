@@ -100,8 +100,10 @@ class SeasonalResidual(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
     def clears_at(self, state: SeasonalState, x: Observation, score: float) -> Floats:
         """The largest whole value under x.value that scores under `score`, from the state before the step.
 
-        For `down`, where lower values score higher, the smallest whole value above x.value.
+        For `down`, where lower values score higher, the smallest whole value above x.value; NaN for `both`.
         """
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         mean, sd = self._before(state, x)
         if self.direction == "down":
             return np.maximum(np.floor(mean - score * sd), np.floor(x.value)) + 1.0

@@ -183,6 +183,28 @@ def test_what_a_reason_quotes_is_bit_for_bit_the_same_alone(spec):
 
 
 @every_detector
+def test_the_value_that_clears_does_clear_and_is_the_nearest_to_do_so(spec):
+    if not hasattr(spec, "clears_at"):
+        return
+    rows = [x._replace(value=np.nan_to_num(x.value)) for x in history(spec, 200, 30)]
+    state, _ = run(spec, rows)
+    for far in (0.0, 30.0):
+        x = rows[-1]._replace(value=np.full(200, far), exposure=np.maximum(rows[-1].exposure, 2.0 * far))
+        clears, floor = spec.clears_at(state, x, 2.0), 0.0 if hasattr(spec, "tail") else -np.inf
+        if getattr(spec, "direction", "up") == "both":
+            assert np.isnan(clears).all()
+            continue
+        low = getattr(spec, "direction", "") == "down" or getattr(spec, "side", "") == "low"
+        nearer = clears + (-1.0 if low else 1.0)
+        scores, beyond = (spec.step(state, x._replace(value=v))[1].score for v in (clears, nearer))
+        assert (scores < 2.0 + 1e-9).all()
+        between = nearer > far if low else (nearer < far) & (nearer > floor)
+        if hasattr(spec, "ready"):
+            between &= spec.ready(state)
+        assert (beyond[between] >= 2.0 - 1e-9).all()
+
+
+@every_detector
 def test_the_entities_order_does_not_matter(spec):
     rows = history(spec, 301, 8)
     order = np.random.default_rng(1).permutation(301)
