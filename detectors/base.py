@@ -4,8 +4,9 @@ A detector answers one question, "how strange is this value for this entity?", a
 next answer. It holds no clock, no randomness and no I/O, and it decides nothing: a score is not an alert.
 """
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,6 +16,13 @@ Bools = NDArray[np.bool_]
 
 SCORE_DECIMALS = 6
 SCORE_MAX = 300.0  # scores that are -log10 p are clamped here, so that they stay finite and p-values stay above 0
+
+# What fields may hold: within these bounds no arithmetic here runs into 0, infinity or NaN.
+Memory = Annotated[float, msgspec.Meta(ge=1e-3, le=1e9)]  # a half-life
+Strength = Annotated[float, msgspec.Meta(ge=1e-6, le=1e9)]  # of a belief, in samples or what they hold
+Weight = Annotated[float, msgspec.Meta(ge=1e-9, lt=1)]  # of the newest sample in a mean
+Deviation = Annotated[float, msgspec.Meta(ge=1e-12, le=1e12)]  # standard, or a floor under it
+Warmup = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]  # samples
 
 
 class Observation(NamedTuple):

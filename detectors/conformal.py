@@ -32,7 +32,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.base import Bools, Floats, Ints
+from detectors.base import Bools, Floats, Ints, Memory
 
 BINS, PER_DOUBLING = 128, 8
 _FORGOTTEN = 1e-3  # what a bin's count fades to before the bin no longer counts as filled
@@ -43,8 +43,8 @@ class ConformalState(NamedTuple):
 
 
 class ConformalRank(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="conformal_rank"):
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 5_000.0  # half-life, scores
-    prior_strength: Annotated[float, msgspec.Meta(ge=0)] = 50.0  # past scores' worth of belief in the prior
+    memory: Memory = 5_000.0  # half-life, scores
+    prior_strength: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 50.0  # past scores' worth of belief in the prior
 
     def init(self, n: int) -> ConformalState:
         return ConformalState(np.zeros((n, BINS)))

@@ -35,7 +35,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score
 
 S = TypeVar("S", bound=tuple[Any, ...])
 
@@ -47,7 +47,7 @@ class CountCusumState(NamedTuple):
 
 class CountCusum(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="count_cusum"):
     direction: Literal["up", "down"] = "up"
-    rate: Annotated[float, msgspec.Meta(gt=1)] = 2.0  # the change it is tuned to: times this (down: divided by it)
+    rate: Annotated[float, msgspec.Meta(ge=1.01, le=1e6)] = 2.0  # the change it is tuned to: times this (down: 1/this)
 
     def init(self, n: int) -> CountCusumState:
         return CountCusumState(np.zeros(n), np.full(n, -1))
@@ -84,9 +84,9 @@ class GaussianCusumState(NamedTuple):
 
 class GaussianCusum(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="gaussian_cusum"):
     direction: Literal["up", "down"] = "up"
-    shift: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # the change it is tuned to, standard deviations
-    warmup: Annotated[int, msgspec.Meta(ge=2)] = 50  # samples that set the mean and sd, and are not scored
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the standard deviation, the value's unit
+    shift: Annotated[float, msgspec.Meta(ge=1e-3, le=1e3)] = 1.0  # the change it is tuned to, standard deviations
+    warmup: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 50  # samples that set the mean and sd, not scored
+    sd_min: Deviation = 1.0  # floor under the standard deviation, the value's unit
 
     def init(self, n: int) -> GaussianCusumState:
         none = np.zeros(n, dtype=np.int64)

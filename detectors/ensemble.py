@@ -36,7 +36,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from detectors.base import SCORE_MAX, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_MAX, Bools, Floats, Ints, Memory, Observation, Score
 from detectors.conformal import ConformalRank, ConformalState, ranked
 from detectors.ewma import EwmaZ
 from detectors.ewma_chart import EwmaChart
@@ -61,8 +61,8 @@ SHAPE = NearestNeighbours()
 
 class Ensemble(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ensemble"):
     members: Annotated[tuple[Member, ...], msgspec.Meta(min_length=1)] = (LEVEL, LASTING, SEASON, MIX, SHAPE)
-    agreement: Annotated[float, msgspec.Meta(ge=0)] = 0.5  # weight of the mean beside the maximum
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 5_000.0  # half-life of a member's past score, samples
+    agreement: Annotated[float, msgspec.Meta(ge=0, le=1e3)] = 0.5  # weight of the mean beside the maximum
+    memory: Memory = 5_000.0  # half-life of a member's past score, samples
 
     def init(self, n: int) -> Any:
         """A named tuple of the members' fields and, for each, the counts of its past scores."""

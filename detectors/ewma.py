@@ -25,13 +25,13 @@ update.
 (array([4.8]), array([9.9]))
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score, Warmup, Weight
 
 
 class EwmaState(NamedTuple):
@@ -43,9 +43,9 @@ class EwmaState(NamedTuple):
 
 class EwmaZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ewma_z"):
     direction: Literal["up", "down", "both"] = "up"
-    alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.05  # weight of the newest sample
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # samples learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the standard deviation, the value's unit
+    alpha: Weight = 0.05  # weight of the newest sample
+    warmup: Warmup = 20  # samples learned before the first score
+    sd_min: Deviation = 1.0  # floor under the standard deviation, the value's unit
 
     def init(self, n: int) -> EwmaState:
         return EwmaState(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))

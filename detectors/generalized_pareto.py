@@ -31,7 +31,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.base import Bools, Floats, Ints, Observation, Score
+from detectors.base import Bools, Floats, Ints, Memory, Observation, Score, Warmup, Weight
 from detectors.conformal import (
     BINS,
     ConformalState,
@@ -53,9 +53,9 @@ _P_MIN = 1e-300
 class ParetoTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="pareto_tail"):
     """The tail as a calibrator of any score, as ConformalRank is: smooth beyond t, where ranks are few."""
 
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 5_000.0  # half-life, scores
-    tail: Annotated[float, msgspec.Meta(gt=0, le=0.5)] = 0.02  # share of past scores that are peaks
-    prior_strength: Annotated[float, msgspec.Meta(ge=0)] = 50.0  # past scores' worth of belief in the prior
+    memory: Memory = 5_000.0  # half-life, scores
+    tail: Annotated[float, msgspec.Meta(ge=1e-6, le=0.5)] = 0.02  # share of past scores that are peaks
+    prior_strength: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 50.0  # past scores' worth of belief in the prior
 
     def init(self, n: int) -> ConformalState:
         return ConformalState(np.zeros((n, BINS)))
@@ -107,10 +107,10 @@ class PeaksState(NamedTuple):
 
 class PeaksOverThreshold(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="peaks_over_threshold"):
     direction: Literal["up", "down", "both"] = "up"
-    alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.002  # weight of the newest sample in the mean
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 5_000.0  # half-life of a peak, samples
-    tail: Annotated[float, msgspec.Meta(gt=0, le=0.5)] = 0.02  # share of past values that are peaks
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 50  # samples learned before the first score
+    alpha: Weight = 0.002  # weight of the newest sample in the mean
+    memory: Memory = 5_000.0  # half-life of a peak, samples
+    tail: Annotated[float, msgspec.Meta(ge=1e-6, le=0.5)] = 0.02  # share of past values that are peaks
+    warmup: Warmup = 50  # samples learned before the first score
 
     def init(self, n: int) -> PeaksState:
         return PeaksState(*self._level().init(n), np.zeros((n, BINS)))

