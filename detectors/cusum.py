@@ -10,8 +10,9 @@ Formula: S = max(0, S + l). CountCusum: l is the log-likelihood ratio of rate r 
 mean m = x.expected and variance m + phi*m**2, phi = x.dispersion: l = v*log1p((r - 1)/(1 + phi*r*m)) - log1p(phi*m
 *(r - 1)/(1 + phi*m))/phi; with phi = 0 it is Poisson's, v*log(r) - m*(r - 1). r = `rate` up, 1/`rate` down.
 GaussianCusum: l = (v - mean)/sd - shift/2 (down: mean - v), with the mean and sd of the first `warmup` samples,
-then frozen: a moving mean would chase the very shift that is looked for, and 50 samples place it within 0.14 sd,
-well inside the slack of shift/2. Where the level drifts, use EwmaZ or the detectors that are given an expectation.
+then frozen: a moving mean would chase the very shift that is looked for. The error of 50 samples, 0.14 sd, comes
+back in every step: of streams of normal noise 21 % scored 8 or more within 1,000 steps, with `warmup` 200 10 %, with
+the level known 5 %. Where it drifts, use EwmaZ or the detectors that are given an expectation.
 Score: CountCusum: nats; under the null the mean time between scores of h or more is at least e**h steps (Lorden).
 GaussianCusum: standard deviations, 0 during the warm-up. No p-value: thresholds are for a run length, not a step.
 `gap`: quiet panes are zeros: S = max(0, S + gap*l) with the l of such a pane, exact; with `learn` False the value

@@ -25,7 +25,7 @@ Reference: Vovk and Wang, Biometrika 107 (2020), for merging p-values; Burnaev a
 ...     state, usual = spec.step(state, observe([20 + (i * 37) % 11], time=i * 300_000))
 >>> state, strange = spec.step(state, observe([45], time=400 * 300_000))
 >>> usual.score.round(1), strange.score.round(1)
-(array([0.]), array([4.1]))
+(array([0.]), array([4.]))
 """
 
 import functools

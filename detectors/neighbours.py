@@ -10,7 +10,8 @@ stretches, the oldest giving way. (A prime `every` meets all phases of a rhythm 
 mean of the k smallest Euclidean distances to the library, judged before learning, over the running mean of those
 distances (gain 1 / min(samples, every * library)).
 Score: that ratio, about 1 for a stretch as usual; 0 until the library has `warmup` stretches; at most
-SCORE_MAX. The expected value is the newest value but one: no forecast. No p-value. `gap` is ignored.
+SCORE_MAX, which is also the score of the first stretch that differs in a series that never did. The expected value
+is the newest value but one: no forecast. No p-value. `gap` is ignored.
 Units: the value's own inside, the ratio has none. Cost: 8 * lags * library bytes an entity; 15 us at 8 * 250.
 Reference: Burnaev and Ishimtsev, arXiv 1608.04585 (2016), for the lagged neighbours and their calibration.
 
@@ -57,9 +58,9 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
         recent = np.concatenate([state.recent[:, 1:], np.where(seen, x.value, last)[:, None]], axis=1)
         distance = self._distance(state, recent)
         ready = self._filled(state)
-        started = ready & (state.judged > 0) & (state.usual > 0)
-        ratio = np.where(started, distance / np.where(started, state.usual, 1.0), 0.0)
-        scores = np.round(np.minimum(ratio, SCORE_MAX), SCORE_DECIMALS)
+        lively = state.usual > 0
+        ratio = np.where(lively, distance / np.where(lively, state.usual, 1.0), np.where(distance > 0, SCORE_MAX, 0.0))
+        scores = np.where(self.ready(state), np.round(np.minimum(ratio, SCORE_MAX), SCORE_DECIMALS), 0.0)
         learn = seen & x.learn
         judged = state.judged + (learn & ready)
         gain = np.minimum(np.maximum(judged, 1), self.every * self.library)
