@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 SCORE_DECIMALS = 6
+HALVING = float(np.log(2.0))  # what a half-life takes off, in logs
 SCORE_MAX = 300.0  # scores that are -log10 p are clamped here, so that they stay finite and p-values stay above 0
 
 # What fields may hold: within these bounds no arithmetic here runs into 0, infinity or NaN.

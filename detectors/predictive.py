@@ -39,13 +39,12 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import Bools, Floats, Ints, Memory, Observation, Score, Strength
+from detectors.base import HALVING, Bools, Floats, Ints, Memory, Observation, Score, Strength
 from detectors.tails import count_tail, last_whole, surprise, usual_counts
 
 DISPERSIONS = 2.0 ** np.arange(-8, 4)
 REFUTES_MAX = 5.0  # nats; most that one sample can say against a dispersion
 EXCESS_MAX, EXCESS_PRIOR = 5.0, 10.0  # nats
-HALVING = float(np.log(2.0))
 WEIGHT_MIN = 1e-7  # lighter dispersions are not asked for their tail
 
 
