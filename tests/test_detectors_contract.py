@@ -4,6 +4,8 @@ import doctest
 import functools
 import importlib
 import io
+import itertools
+import math
 import operator
 import pkgutil
 from typing import Any
@@ -40,7 +42,7 @@ MEMBERS = [
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
-    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}],
+    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"memory": 1e9}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
     "CountCusum": [{}, {"direction": "down"}, {"rate": 8.0}],
     "GaussianCusum": [{}, {"direction": "down", "warmup": 3, "shift": 2.0}],
@@ -88,11 +90,14 @@ EXACT_GAP = {
     "GaussianCusum": ("mean", "variance", "learned", "evidence"),
     "PageHinkley": ("mean", "variance", "learned", "evidence"),
     "CountShift": ("sums", "peaks"),
-    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent"),
+    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent", "counts", "totals", "jumps"),
     "Bocpd": ("lived", "weight", "panes", "total", "mass", "spread", "before"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
     "RobustZ": ("ring", "learned"),
 }
+
+# Whose settings have no bounds yet: a memory of 1e17 is accepted, and gives NaN.
+UNBOUNDED = {"NegativeBinomialTail", "BetaBinomialTail"}
 
 # Whose scores do not change with the value's unit, and with which floors: a detector not named claims nothing.
 SCALE_INVARIANT: dict[str, dict[str, Any]] = {
@@ -180,6 +185,55 @@ def test_what_a_reason_quotes_is_bit_for_bit_the_same_alone(spec):
         one, seen = pick(state, slice(i, i + 1)), pick(x, slice(i, i + 1))
         alone = [*spec.usual_range(one, seen, 0.95), spec.clears_at(one, seen, 2.0)]
         assert_same_bits(alone, [a[i : i + 1] for a in quoted])
+
+
+@every_detector
+def test_the_value_that_clears_does_clear_and_is_the_nearest_to_do_so(spec):
+    if not hasattr(spec, "clears_at"):
+        return
+    rows = [x._replace(value=np.nan_to_num(x.value)) for x in history(spec, 200, 30)]
+    state, _ = run(spec, rows)
+    for far in (0.0, 30.0):
+        x = rows[-1]._replace(value=np.full(200, far), exposure=np.maximum(rows[-1].exposure, 2.0 * far))
+        clears, floor = spec.clears_at(state, x, 2.0), 0.0 if hasattr(spec, "tail") else -np.inf
+        if getattr(spec, "direction", "up") == "both":
+            assert np.isnan(clears).all()
+            continue
+        low = getattr(spec, "direction", "") == "down" or getattr(spec, "side", "") == "low"
+        nearer = clears + (-1.0 if low else 1.0)
+        scores, beyond = (spec.step(state, x._replace(value=v))[1].score for v in (clears, nearer))
+        assert (scores < 2.0 + 1e-9).all()
+        between = nearer > far if low else (nearer < far) & (nearer > floor)
+        if hasattr(spec, "ready"):
+            between &= spec.ready(state)
+        assert (beyond[between] >= 2.0 - 1e-9).all()
+
+
+def bounds(kind: type) -> dict[str, tuple[float, float]]:
+    """The lowest and highest value of every field that is a number with a fraction; infinite where there is none."""
+    found = {}
+    for field in msgspec.inspect.type_info(kind).fields:
+        of = field.type
+        if isinstance(of, msgspec.inspect.FloatType):
+            low = of.ge if of.gt is None else math.nextafter(of.gt, math.inf)
+            high = of.le if of.lt is None else math.nextafter(of.lt, -math.inf)
+            found[field.name] = (-math.inf if low is None else low, math.inf if high is None else high)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(set(FOUND) - UNBOUNDED))
+def test_no_setting_that_is_accepted_silences_a_detector(name):
+    for field, ends in bounds(FOUND[name]).items():
+        assert np.isfinite(ends).all(), f"{field} needs a lower and an upper bound"
+        for value, row in itertools.product(ends, CONFIGURATIONS[name]):
+            spec = msgspec.convert({**row, field: value}, FOUND[name])
+            rows = history(spec, 40, 20)
+            rows[10] = rows[10]._replace(value=np.where(np.arange(40) % 2 == 0, 1e9, rows[10].value))
+            state, scores = run(spec, rows)
+            for part in state:
+                assert np.isfinite(part).all(), (field, value)
+            for x, score in zip(rows, scores, strict=True):
+                assert np.isfinite(score.score[~np.isnan(x.value)]).all(), (field, value)
 
 
 @every_detector
@@ -363,31 +417,57 @@ def test_a_scale_free_score_does_not_change_with_the_unit(name, unit):
         np.testing.assert_allclose(b.expected, a.expected * unit, rtol=1e-9)
 
 
+def restless(rng: np.random.Generator, n: int, at: int) -> tuple[Observation, Observation]:
+    """A pane after a gap of any length, at any expectation, and one of its quiet panes."""
+    gap = rng.choice([0, 0, 1, 2, 7, 12, 40], n)
+    expected = rng.uniform(0.2, 3.0, n)
+    value = np.minimum(rng.poisson(expected * rng.choice([1.0, 3.0])), 20)
+    x = observe(
+        value, exposure=20.0, expected=expected, dispersion=0.1, time=at, gap=gap, gap_expected=gap * expected
+    )  # fmt: skip
+    return x, x._replace(value=np.zeros(n), gap=0 * gap, gap_expected=0.0 * expected)
+
+
 @every_detector
 def test_a_gap_equals_stepping_the_quiet_panes(spec):
-    gap = np.array([1, 2, 7, 40])
-    quiet = observe(np.zeros(4), exposure=20.0, expected=2.0, dispersion=0.1)
-    warm = [
-        observe(value, exposure=20.0, expected=2.0, dispersion=0.1, time=i)
-        for i, value in enumerate([[3, 0, 2, 9], [1, 4, 2, 2], [5, 2, 7, 1], [2, 2, 0, 12]])
-    ]
-    last = observe([4, 1, 0, 3], exposure=20.0, expected=2.0, dispersion=0.1, time=99)
-    state, _ = run(spec, warm)
-    closed, closed_score = spec.step(state, last._replace(gap=gap, gap_expected=2.0 * gap))
-    stepped = state
-    for i in range(gap.max()):
-        pane = quiet._replace(value=np.where(i < gap, 0.0, np.nan), time=quiet.time + 10 + i)
-        stepped, _ = spec.step(stepped, pane)
-    stepped, stepped_score = spec.step(stepped, last)
+    rng, n = np.random.default_rng(6), 12
     fields = EXACT_GAP.get(type(spec).__name__)
-    if fields is None:
-        assert_same_bits(spec.step(state, last)[0], closed)
+    closed = stepped = spec.init(n)
+    for i in range(10):
+        x, quiet = restless(rng, n, i)
+        if fields is None:
+            alone, _ = spec.step(closed, x._replace(gap=0 * x.gap, gap_expected=0.0 * x.gap_expected))
+            closed, _ = spec.step(closed, x)
+            assert_same_bits(alone, closed)
+            continue
+        for j in range(x.gap.max()):
+            stepped, _ = spec.step(stepped, quiet._replace(value=np.where(j < x.gap, 0.0, np.nan)))
+        stepped, stepped_score = spec.step(stepped, x._replace(gap=0 * x.gap, gap_expected=0.0 * x.gap_expected))
+        closed, score = spec.step(closed, x)
+        for field in fields:
+            np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(score.expected, stepped_score.expected, rtol=1e-9, atol=1e-12)
+        if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
+            np.testing.assert_allclose(score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
+
+
+@every_detector
+def test_a_detector_that_warms_up_says_when_it_is_ready_and_scores_0_until_then(spec):
+    if not any(field.startswith(("warmup", "shortest", "members")) for field in spec.__struct_fields__):
+        assert not hasattr(spec, "ready")
         return
-    for field in fields:
-        np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(closed_score.expected, stepped_score.expected, rtol=1e-9)
-    if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
-        np.testing.assert_allclose(closed_score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
+    rng, n = np.random.default_rng(4), 20
+    state, said = spec.init(n), 0
+    for i in range(400):
+        before = spec.ready(state)
+        state, score = spec.step(state, observe(rng.poisson(5.0, n), exposure=20.0, expected=5.0, time=i * 600_000))
+        after = spec.ready(state)
+        assert (after | ~before).all()
+        if type(spec).__name__ != "Ensemble":  # of which some members are ready before others
+            assert (score.score[~after] == 0).all()
+        said += (score.score[after] != 0).any()
+    assert after.all()
+    assert said > 0 or type(spec).__name__ == "BrokenTrend"  # which is silent where nothing breaks
 
 
 @every_detector
