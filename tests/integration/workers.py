@@ -54,6 +54,13 @@ class WorkerProcess:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
 
+    def freeze(self) -> None:
+        """As a machine under pressure might: nothing runs, nothing is closed."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def stop(self) -> int:
         """As an orchestrator would; the exit code."""
         self._process.terminate()
