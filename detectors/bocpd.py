@@ -64,7 +64,7 @@ class Bocpd(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bo
     run_mean: Annotated[float, msgspec.Meta(ge=1.01, le=1e9)] = 250.0  # panes between changes, as expected beforehand
     recent: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 20  # panes in which a change counts for the score
     prior_strength: Strength = 1.0  # expected counts, trials or panes
-    scale: Annotated[float, msgspec.Meta(ge=1e-12, le=1e12)] = 1.0  # standard deviation expected beforehand; normal only
+    scale: Annotated[float, msgspec.Meta(ge=1e-12, le=1e12)] = 1.0  # sd expected beforehand; normal only
     runs: Annotated[int, msgspec.Meta(ge=2, le=512)] = 32  # hypotheses kept for each entity
 
     def init(self, n: int) -> _State:
