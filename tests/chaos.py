@@ -1,15 +1,18 @@
 """The promise under faults, on Apache Kafka: whatever happens to the workers, the alerts are those of a replay.
 
-    python -m tests.chaos --kills 20 [--seed 1]
+    python -m tests.chaos --kills 20 [--seed 1] [--mutation offset_ahead]
 
 A market with planted episodes goes into the topic, bad records, repetitions and late ones among it, while workers are
 killed (-9), stopped, frozen (SIGSTOP, for longer than the group waits, or shorter) and added, as a seeded plan says.
-Afterwards a recording is replayed. Every difference is printed; the last line says it in one sentence, and the exit
-code is 1 if anything was lost or made up.
+Afterwards a recording is replayed. Orders speak of a creator at the least surprise, and quote the newest events, so
+that a single record that is lost or counts twice shows. The last line says it in one sentence, and the exit code is 1
+if anything was lost or made up. With a mutation the workers have one thing broken on purpose, and the run must fail.
 """
 
 import argparse
 import json
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,11 +25,13 @@ from typing import NamedTuple
 import numpy as np
 from kafka import KafkaProducer
 
+from config.catalogue import SHIPPED
 from streams.broker import local_kafka
 from streams.records import decode_alert
 from streams.simulate import Simulation, simulate
 from streams.topics import Topics, create
 from tests.integration.workers import COMMAND, WorkerProcess, committed, everything, revisions, wait_until, workers
+from tests.mutated_worker import MUTATIONS
 
 PARTITIONS, WORKERS = 6, 3
 BAD = (b"not json", b'{"event_id":"x"}', b"\xff\xfe", b'{"event_id":"x","type":"order.paid","creator_id":7}')
@@ -90,11 +95,22 @@ def load_of(kills: int, rng: np.random.Generator) -> tuple[list[Pair], int, int]
     return records, bad, repeated
 
 
+def talkative(folder: Path) -> Path:
+    """The shipped configuration, but orders speak of a creator at the least surprise."""
+    shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    spike = folder / "signals" / "order_spike.yaml"
+    text = re.sub(r"severity: .*", "severity: {info: 1, warning: 1.5, critical: 2}", spike.read_text())
+    text = re.sub(r"minimum: .*", "minimum: 1", re.sub(r"effect: .*", "effect: 1", text))
+    spike.write_text(re.sub(r"warmup: .*", "warmup: 1d\ncooldown: 1h", text))
+    return folder
+
+
 class Chaos:
     """One run: a load, a plan of faults, and the workers that suffer it."""
 
-    def __init__(self, kafka: str, folder: Path, kills: int, seed: int) -> None:
-        self.kafka, self.folder, self.kills = kafka, folder, kills
+    def __init__(self, kafka: str, folder: Path, kills: int, seed: int, mutation: str | None = None) -> None:
+        self.kafka, self.folder, self.kills, self.mutation = kafka, folder, kills, mutation
+        self.config = talkative(folder / "config")
         self.rng = np.random.default_rng(seed)
         self.prefix = f"chaos{seed}-"
         self.topics = Topics.with_prefix(self.prefix)
@@ -121,7 +137,7 @@ class Chaos:
     def worker(self) -> WorkerProcess:
         self.started += 1
         return WorkerProcess(
-            self.folder / f"worker-{self.started}.log",
+            self.folder / f"worker-{self.started}.log", self.mutation, RIPCURRENT_CONFIG=str(self.config),
             KAFKA_BOOTSTRAP_SERVERS=self.kafka, RIPCURRENT_TOPIC_PREFIX=self.prefix, RIPCURRENT_GROUP=self.prefix,
             RIPCURRENT_CHECKPOINT_SECONDS="2", RIPCURRENT_TICK_SECONDS="3",
         )  # fmt: skip
@@ -180,7 +196,8 @@ class Chaos:
         options += ["--bootstrap-servers", self.kafka]
         subprocess.run([COMMAND, "record", "--out", recording, "--until-end", *options], check=True)
         out = self.folder / "out"
-        subprocess.run([COMMAND, "replay", recording, "--out", out], check=True, stdout=subprocess.DEVNULL)
+        command = [COMMAND, "replay", recording, "--config", self.config, "--out", out]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         replayed = revisions((out / "alerts.jsonl").read_bytes().splitlines())
         told = revisions(record.value for record in live)
         contents = Counter((a.alert_id, a.revision) for a in map(decode_alert, told))
@@ -200,9 +217,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS))
     asked = parser.parse_args()
     with local_kafka() as broker, tempfile.TemporaryDirectory() as folder:
-        report = Chaos(broker.bootstrap_servers, Path(folder), asked.kills, asked.seed).run()
+        report = Chaos(broker.bootstrap_servers, Path(folder), asked.kills, asked.seed, asked.mutation).run()
     print(json.dumps(report._asdict()))
     print(report.sentence())
     return 0 if report.held else 1
