@@ -8,9 +8,9 @@ is a count (NegativeBinomialTail).
 Formula: prior Beta(s*q, s*(1 - q)) with q = expected / exposure, the peers' share, and s the strength that
 makes the relative variance of shares x.between, where that is known, else `prior_strength`; plus own hits A
 and misses B - A; if s + B exceeds the cap, both are scaled down to it. The cap is `concentration_max`, or less
-so that the variance is at least x.dispersion * m**2, m the mean by the own share. K ~ BetaBinomial(n, alpha,
-beta). Learning: A = d*A + k, B = d*B + n with d = 0.5**(1/memory); a sample is on probation until the next one
-is learned.
+so that the relative variance is at least x.dispersion, both at the own share and, as it is what peers showed,
+at theirs. K ~ BetaBinomial(n, alpha, beta). Learning: A = d*A + k, B = d*B + n with d = 0.5**(1/memory); a
+sample is on probation until the next one is learned.
 Score: -log10 P(K >= k), scores under 1 reported as 0 with a p-value of 1. Exact up to 2,048 outcomes as high
 as k; beyond, the beta distribution of the same mean and variance. A pane without trials is no sample: it
 teaches nothing and nothing fades. `gap`: where `learn`, quiet panes had gap_expected / q trials in all,
@@ -97,7 +97,8 @@ class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         strength = self.strength(x.between, share)
         alpha = strength * share + s.hits
         beta = strength * (1.0 - share) + np.maximum(s.trials - s.hits, 0.0)
-        spread = beta / (alpha * np.maximum(x.dispersion, 1e-12)) - 1.0
+        odds = np.minimum(beta / alpha, (1.0 - share) / share)
+        spread = odds / np.maximum(x.dispersion, 1e-12) - 1.0
         most = np.maximum(np.minimum(spread, self.concentration_max), 1.0)
         scale = np.minimum(most / (alpha + beta), 1.0)
         return alpha * scale, np.maximum(beta * scale, 1.0)
