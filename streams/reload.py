@@ -35,7 +35,11 @@ def look(folder: Path) -> Look:
 def fixed_while_running(old: Catalogue, new: Catalogue) -> list[str]:
     """What may not change in a running engine, nor over a restart from its checkpoint."""
     was, now = old.engine, new.engine
-    facts = (("pane", was.pane, now.pane), ("limits.evidence", was.limits.evidence, now.limits.evidence))
+    facts = (
+        ("pane", was.pane, now.pane),
+        ("limits.evidence", was.limits.evidence, now.limits.evidence),
+        ("limits.duplicates", was.limits.duplicates, now.limits.duplicates),
+    )
     return [
         f"engine.yaml: $.{name} is {new_value}, was {old_value}; expected the same while running: start anew under "
         f"another group and topic prefix"

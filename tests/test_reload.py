@@ -3,11 +3,13 @@
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from config.catalogue import load
 from streams import reload
-from streams.reload import Folder
+from streams.engine import Engine
+from streams.reload import Folder, fixed_while_running
 from tests.catalogues import FILES, spoil, write_catalogue
 
 
@@ -178,3 +180,14 @@ async def test_another_pane_is_refused_and_says_what_to_do(path: Path, folder: F
         "topic prefix"
     ]
     assert folder.catalogue is good
+
+
+@pytest.mark.parametrize("limit", ["evidence", "duplicates"])
+def test_how_far_an_engine_looks_back_may_not_change_while_it_runs(limit: str) -> None:
+    old = load()
+    limits = msgspec.structs.replace(old.engine.limits, **{limit: 7})
+    new = msgspec.structs.replace(old, engine=msgspec.structs.replace(old.engine, limits=limits))
+    (said,) = fixed_while_running(old, new)
+    assert said.startswith(f"engine.yaml: $.limits.{limit} is 7, was ")
+    with pytest.raises(ValueError, match=f"limits.{limit} can't change"):
+        Engine(old, "creator-events", 0).reconfigure(new)
