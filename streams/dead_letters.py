@@ -11,6 +11,7 @@ So no letter is ever changed, and Kafka, which deletes from the beginning, never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from streams.errors import RipcurrentError
 NOTE = "redriven"  # the header that only a note has, and its key
 FROM = "redriven_from"  # the header of a redriven record: DLQ:PARTITION:OFFSET
 NO_REASON = "unknown"  # of a record that the worker didn't put here
+_TOPIC, _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,249}"), re.compile(r"[0-9]{1,18}")
 
 
 class NoteError(RipcurrentError):
@@ -39,7 +41,7 @@ class Source(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A dead letter. Headers are what the worker said; anybody may have written others, so nothing in them is certain."""
+    """A dead letter. Headers are what the worker said; but anybody may have written others, so none is relied on."""
 
     partition: int
     offset: int
@@ -61,7 +63,7 @@ class Letter(NamedTuple):
         """None where the headers don't say it."""
         numbers = self.header("source_partition"), self.header("source_offset")
         topic = self.header("source_topic")
-        if not topic or not all(n.isascii() and n.isdecimal() and len(n) < 19 for n in numbers):
+        if not _TOPIC.fullmatch(topic) or not all(map(_NUMBER.fullmatch, numbers)):
             return None
         return Source(topic, int(numbers[0]), int(numbers[1]))
 
@@ -95,7 +97,7 @@ def _text(value: bytes | None) -> str:
 
 
 class Choice(NamedTuple):
-    """Which letters are meant: of these reasons (of all, if there are none), set aside from `since` to before `until`."""
+    """Which letters are meant: of these reasons (all, if none is named), set aside from `since` to before `until`."""
 
     reasons: Collection[str] = ()
     since: int | None = None  # ms
