@@ -181,10 +181,10 @@ def _totals(found: Counter[str], redriven: Counter[str], topic: str) -> list[str
 
 
 def _row(letter: Letter, redriven: bool) -> str:
-    source = letter.source
+    origin = letter.origin
     cells = (
         str(letter.partition), str(letter.offset), _time(letter), escaped(letter.reason),
-        escaped(letter.header("path")), str(source) if source else "not said",
+        escaped(letter.header("path")), str(origin) if origin else "not said",
     )  # fmt: skip
     fitted = [cut(cell, width) for cell, (_, width) in zip(cells, HEAD, strict=True)]
     return " ".join([*fitted, f"{letter.size:>9,}", f" {_yes(redriven)}"])

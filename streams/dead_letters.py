@@ -29,7 +29,7 @@ class NoteError(RipcurrentError):
     """A note that can't be read: what it says was redriven would be redriven again."""
 
 
-class Source(NamedTuple):
+class Origin(NamedTuple):
     """Where a letter was read from."""
 
     topic: str
@@ -59,13 +59,13 @@ class Letter(NamedTuple):
         return self.header("reason") or NO_REASON
 
     @property
-    def source(self) -> Source | None:
+    def origin(self) -> Origin | None:
         """None where the headers don't say it."""
         numbers = self.header("source_partition"), self.header("source_offset")
         topic = self.header("source_topic")
         if not _TOPIC.fullmatch(topic) or not all(map(_NUMBER.fullmatch, numbers)):
             return None
-        return Source(topic, int(numbers[0]), int(numbers[1]))
+        return Origin(topic, int(numbers[0]), int(numbers[1]))
 
     @property
     def size(self) -> int:
@@ -74,7 +74,7 @@ class Letter(NamedTuple):
 
     def line(self, redriven: bool) -> bytes:
         """The letter as a line of JSON, without its key and value."""
-        source = self.source
+        origin = self.origin
         return msgspec.json.encode(
             {
                 "partition": self.partition,
@@ -83,9 +83,9 @@ class Letter(NamedTuple):
                 "reason": self.reason,
                 "path": self.header("path"),
                 "detail": self.header("detail"),
-                "source_topic": source and source.topic,
-                "source_partition": source and source.partition,
-                "source_offset": source and source.offset,
+                "source_topic": origin and origin.topic,
+                "source_partition": origin and origin.partition,
+                "source_offset": origin and origin.offset,
                 "bytes": self.size,
                 "redriven": redriven,
             }

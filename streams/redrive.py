@@ -114,7 +114,7 @@ class Reader:
             if reader.position(tp) > at:
                 heard = time.monotonic()
             elif time.monotonic() - heard > STALLED_SECONDS:
-                raise KafkaUnusableError(f"{self.topic}:{tp.partition}: Kafka gives no record from {at} on; there are some")
+                raise KafkaUnusableError(f"{self.topic}:{tp.partition}: Kafka gives no record from {at} on")
 
 
 def _letter(record: Any) -> Letter:
@@ -157,15 +157,15 @@ class _Routes:
         self._counts: dict[str, int] = {}  # partitions of the topics that were asked for
 
     def topic(self, letter: Letter) -> str | None:
-        source = letter.source
-        return self._to or (source.topic if source else None)
+        origin = letter.origin
+        return self._to or (origin.topic if origin else None)
 
     def partition(self, letter: Letter) -> int | None:
         """The very partition that it came from, whatever its producer made of the key; None: as the key says."""
-        source, topic = letter.source, self.topic(letter)
-        if source is None or source.topic != topic or source.partition >= self._counts[topic]:
+        origin, topic = letter.origin, self.topic(letter)
+        if origin is None or origin.topic != topic or origin.partition >= self._counts[topic]:
             return None
-        return source.partition
+        return origin.partition
 
     def check(self, letter: Letter) -> bool:
         """Whether it has anywhere to go; a topic that isn't there is an error."""

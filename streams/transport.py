@@ -133,7 +133,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return made
 
     def _highwater(self, tp: TP) -> int:
-        """The partition's end, for the lag. The end of a transaction has an offset and is no record: where only such are
+        """The partition's end, for the lag. The end of a transaction has an offset and is no record: where only such is
         left, there is nothing to wait for."""
         consumer = self._ensure_consumer()
         state = consumer._subscription.subscription.assignment.state_value(tp)
