@@ -24,7 +24,7 @@ from streams.command_line import (
     say,
     settings_from,
 )
-from streams.dead_letters import Choice, Letter, cut, escaped
+from streams.dead_letters import TOPIC, Choice, Letter, cut, escaped
 
 dlq = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
@@ -142,6 +142,8 @@ def redrive(
 
     choice = _choice(reason, since, until)
     servers, letters = _where(bootstrap_servers, topic_prefix)
+    if topic is not None and not TOPIC.fullmatch(topic):
+        raise Refused(f"--topic is {topic!r}; expected letters, digits, dots, dashes and underscores")
     if topic == letters:
         raise Refused(f"--topic is {topic!r}, the dead letters themselves; expected where they are to go")
     out = sender.Outcome()
@@ -149,8 +151,8 @@ def redrive(
         with progress("reading dead letters", None) as moved:
             sender.redrive(servers, letters, choice, out, to=topic, dry_run=dry_run, moved=moved)
     except BaseException:
-        _tell(out, dry_run)
-        if not dry_run:
+        if out.sent and not dry_run:
+            _tell(out, dry_run)
             say("what was done is done; run it again to go on")
         raise
     _tell(out, dry_run)

@@ -22,7 +22,7 @@ from streams.errors import RipcurrentError
 NOTE = "redriven"  # the header that only a note has, and its key
 FROM = "redriven_from"  # the header of a redriven record: DLQ:PARTITION:OFFSET
 NO_REASON = "unknown"  # of a record that the worker didn't put here
-_TOPIC, _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,249}"), re.compile(r"[0-9]{1,18}")
+TOPIC, _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,249}"), re.compile(r"[0-9]{1,18}")
 
 
 class NoteError(RipcurrentError):
@@ -63,7 +63,7 @@ class Letter(NamedTuple):
         """None where the headers don't say it."""
         numbers = self.header("source_partition"), self.header("source_offset")
         topic = self.header("source_topic")
-        if not _TOPIC.fullmatch(topic) or not all(map(_NUMBER.fullmatch, numbers)):
+        if not TOPIC.fullmatch(topic) or not all(map(_NUMBER.fullmatch, numbers)):
             return None
         return Origin(topic, int(numbers[0]), int(numbers[1]))
 
