@@ -281,6 +281,49 @@ def test_killed_at_random_moments_until_it_gets_through_each_letter_is_there_onc
     assert pairs(records(kafka, topics.source)) == Counter(letters)
 
 
+INTERRUPTED = """
+import os, signal, sys
+from kafka import KafkaProducer
+from streams.cli import main
+
+commits = 0
+commit = KafkaProducer.commit_transaction
+
+def interrupted(self):
+    global commits
+    commits += 1
+    if commits == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+    commit(self)
+
+KafkaProducer.commit_transaction = interrupted
+main(sys.argv[1:])
+"""
+
+
+def test_ctrl_c_says_what_was_done_and_leaves_nothing_that_readers_wait_for(
+    kafka: str, topics: Topics, topic_prefix: str
+) -> None:
+    letters = set_aside(kafka, topics, 600)
+    arguments = ("dlq", "redrive", "--topic-prefix", topic_prefix, "--bootstrap-servers", kafka)
+    command = [sys.executable, "-c", INTERRUPTED, *arguments]
+    stopped = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert stopped.returncode == 130
+    assert stopped.stderr.splitlines() == [
+        "ripcurrent: what was done is done; run it again to go on",
+        "ripcurrent: stopped",
+    ]
+    done = int(stopped.stdout.split()[0])
+    assert 0 < done < 600
+    assert len(records(kafka, topics.source)) == done
+    send(kafka, topics.source, [(b"%d" % n, b"next") for n in range(20)])
+    assert len(records(kafka, topics.source)) == done + 20
+
+    again = ripcurrent(kafka, "dlq", "redrive", "--topic-prefix", topic_prefix)
+    assert again.stdout.startswith(f"{600 - done} dead letters redriven")
+    assert pairs([r for r in records(kafka, topics.source) if r.value != b"next"]) == Counter(letters)
+
+
 def test_a_redrive_that_another_one_took_over_from_sends_nothing_more(kafka: str, topics: Topics) -> None:
     letters = set_aside(kafka, topics, 20)
     with redrive._transactions(kafka, f"{topics.dlq}-redrive") as first:
