@@ -352,6 +352,7 @@ class Limits(Spec, frozen=True, kw_only=True):
     links: Annotated[int, Meta(ge=16)] = 2_000_000  # earlier events that others are joined with
     waiting: Annotated[int, Meta(ge=16)] = 100_000  # events too far ahead to be added yet
     evidence: Annotated[int, Meta(ge=0)] = 20_000  # newest records that an alert can quote
+    duplicates: Annotated[int, Meta(ge=0)] = 100_000  # newest records among which an event_id counts once
     open_episodes: Annotated[int, Meta(ge=1)] = 100_000
     dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5  # judged after 1,000 records
 

@@ -4,8 +4,9 @@ A detector answers one question, "how strange is this value for this entity?", a
 next answer. It holds no clock, no randomness and no I/O, and it decides nothing: a score is not an alert.
 """
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Annotated, NamedTuple, Protocol, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,7 +15,15 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 SCORE_DECIMALS = 6
+HALVING = float(np.log(2.0))  # what a half-life takes off, in logs
 SCORE_MAX = 300.0  # scores that are -log10 p are clamped here, so that they stay finite and p-values stay above 0
+
+# What fields may hold: within these bounds no arithmetic here runs into 0, infinity or NaN.
+Memory = Annotated[float, msgspec.Meta(ge=1e-3, le=1e9)]  # a half-life
+Strength = Annotated[float, msgspec.Meta(ge=1e-6, le=1e9)]  # of a belief, in samples or what they hold
+Weight = Annotated[float, msgspec.Meta(ge=1e-9, lt=1)]  # of the newest sample in a mean
+Deviation = Annotated[float, msgspec.Meta(ge=1e-12, le=1e12)]  # standard, or a floor under it
+Warmup = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]  # samples
 
 
 class Observation(NamedTuple):
@@ -45,7 +54,8 @@ State = TypeVar("State", bound=tuple[NDArray[np.generic], ...])
 class Detector(Protocol[State]):
     """A frozen spec. Its fields are its configuration; its memory is a NamedTuple of arrays, entity on axis 0.
 
-    One that judges a value by itself may offer `usual_range` and `clears_at`, one of lasting changes `changed_at`.
+    One that judges a value by itself may offer `usual_range` and `clears_at`, one of lasting changes `changed_at`. One
+    that scores 0 while it warms up offers `ready(state)`: (n,) whether it scores the next value, whatever gap it has.
     """
 
     def init(self, n: int) -> State:

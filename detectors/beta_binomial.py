@@ -5,10 +5,12 @@ fall; a slow rise that the own share follows; a change of n alone; a share that 
 kept at 1 or more). Use it only where the numerator is part of the denominator; an outcome that follows later
 is a count (NegativeBinomialTail).
 
-Formula: prior Beta(s*q, s*(1 - q)) with q = expected / exposure, the peers' share; plus own hits A and misses
-B - A; if s + B exceeds the cap, both are scaled down to it. The cap is `concentration_max`, or less so that
-the variance is at least x.dispersion * m**2. K ~ BetaBinomial(n, alpha, beta). Learning: A = d*A + k, B = d*B
-+ n with d = 0.5**(1/memory); a sample is on probation until the next one is learned.
+Formula: prior Beta(s*q, s*(1 - q)) with q = expected / exposure, the peers' share, and s the strength that
+makes the relative variance of shares x.between, where that is known, else `prior_strength`; plus own hits A
+and misses B - A; if s + B exceeds the cap, both are scaled down to it. The cap is `concentration_max`, or less
+so that the relative variance is at least x.dispersion, both at the own share and, as it is what peers showed,
+at theirs. K ~ BetaBinomial(n, alpha, beta). Learning: A = d*A + k, B = d*B + n with d = 0.5**(1/memory); a
+sample is on probation until the next one is learned.
 Score: -log10 P(K >= k), scores under 1 reported as 0 with a p-value of 1. Exact up to 2,048 outcomes as high
 as k; beyond, the beta distribution of the same mean and variance. A pane without trials is no sample: it
 teaches nothing and nothing fades. `gap`: where `learn`, quiet panes had gap_expected / q trials in all,
@@ -29,8 +31,9 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 import numpy as np
+from scipy import special
 
-from detectors.base import Floats, Observation, Score
+from detectors.base import HALVING, Floats, Memory, Observation, Score, Strength
 from detectors.tails import last_whole, share_tail, surprise, usual_counts
 
 STRENGTH_MAX = 5_000.0  # trials
@@ -45,13 +48,12 @@ class BetaBinomialState(NamedTuple):
 
 
 _State = BetaBinomialState
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="beta_binomial"):
-    prior_strength: _Positive = 20.0  # trials after which the own share weighs half
-    memory: _Positive = 21.0  # half-life, learned samples
-    concentration_max: Annotated[float, msgspec.Meta(ge=2)] = 200.0  # trials; a share is never known better
+    prior_strength: Strength = 20.0  # trials after which the own share weighs half
+    memory: Memory = 21.0  # half-life, learned samples
+    concentration_max: Annotated[float, msgspec.Meta(ge=2, le=1e9)] = 200.0  # trials; a share is never known better
 
     def init(self, n: int) -> _State:
         return _State(*(np.zeros(n) for _ in _State._fields))
@@ -95,7 +97,8 @@ class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         strength = self.strength(x.between, share)
         alpha = strength * share + s.hits
         beta = strength * (1.0 - share) + np.maximum(s.trials - s.hits, 0.0)
-        spread = (1.0 - share) / (share * np.maximum(x.dispersion, 1e-12)) - 1.0
+        odds = np.minimum(beta / alpha, (1.0 - share) / share)
+        spread = odds / np.maximum(x.dispersion, 1e-12) - 1.0
         most = np.maximum(np.minimum(spread, self.concentration_max), 1.0)
         scale = np.minimum(most / (alpha + beta), 1.0)
         return alpha * scale, np.maximum(beta * scale, 1.0)
@@ -119,7 +122,7 @@ class BetaBinomialTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         each = x.gap_expected / gap / _share(x)
         s = self._fold(state, np.zeros_like(gap), each)
         fade = np.exp2((1.0 - gap) / self.memory)
-        series = (1.0 - fade) / (1.0 - 0.5 ** (1.0 / self.memory))
+        series = special.expm1((1.0 - gap) * HALVING / self.memory) / special.expm1(-HALVING / self.memory)
         rested = _State(fade * s.hits, fade * s.trials + series * each, s.pending_value, each)
         return _State(*(np.where(rests, a, b) for a, b in zip(rested, state, strict=True)))
 

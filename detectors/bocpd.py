@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, SCORE_MAX, Bools, Floats, Ints, Observation, Score, observe
+from detectors.base import SCORE_DECIMALS, SCORE_MAX, Bools, Floats, Ints, Observation, Score, Strength, observe
 
 QUIET = 64  # quiet panes learned one by one; more than that are one
 TINY = 1e-9  # expectations are at least this, peers' shares this far from 0 and 1
@@ -61,10 +61,10 @@ _State = BocpdState
 
 class Bocpd(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bocpd"):
     model: Literal["gamma_poisson", "beta_binomial", "normal"] = "gamma_poisson"
-    run_mean: Annotated[float, msgspec.Meta(gt=1)] = 250.0  # panes between changes, as expected beforehand
-    recent: Annotated[int, msgspec.Meta(ge=1)] = 20  # panes in which a change counts for the score
-    prior_strength: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # expected counts, trials or panes
-    scale: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # standard deviation expected beforehand; normal only
+    run_mean: Annotated[float, msgspec.Meta(ge=1.01, le=1e9)] = 250.0  # panes between changes, as expected beforehand
+    recent: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 20  # panes in which a change counts for the score
+    prior_strength: Strength = 1.0  # expected counts, trials or panes
+    scale: Annotated[float, msgspec.Meta(ge=1e-12, le=1e12)] = 1.0  # sd expected beforehand; normal only
     runs: Annotated[int, msgspec.Meta(ge=2, le=512)] = 32  # hypotheses kept for each entity
 
     def init(self, n: int) -> _State:

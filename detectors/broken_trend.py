@@ -14,7 +14,7 @@ a level, a slope, and the start, which counts twice. Nothing but panes seen ente
 Score: nats; above 0 the broken line describes the panes better than the straight one. Under 0 it is reported as 0,
 as it is for the first 3 * shortest panes. No p-value. With `learn` False it scores as if learned and keeps nothing.
 `gap` is ignored: what is not measured is not 0.
-Units: the value's own. Cost: 88 + 48 * window bytes an entity; 4 us at 128.
+Units: the value's own. Cost: 96 + 48 * window bytes an entity; 4 us at 128.
 Reference: Quandt, JASA 53 (1958), for the two lines; Yao, Statistics and Probability Letters 6 (1988), for the
 criterion; von Neumann, Annals of Mathematical Statistics 12 (1941), for the ratio.
 
@@ -47,6 +47,7 @@ class BrokenTrendState(NamedTuple):
     sums: Floats  # (n, 5) since restart, of y, pane * y, y * y and squared steps; last the newest y; all less origin
     before: Floats  # (n, 5, window) `sums` before each of the newest panes, oldest first; its own y instead of the last
     since: Ints  # (n, window) ms, those panes' times; -1 none
+    left: Floats  # (n,) y - origin of the pane that was the last to leave the window
 
 
 _State = BrokenTrendState
@@ -71,7 +72,7 @@ class BrokenTrend(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         zero = np.zeros(n)
         return _State(
             zero, zero.copy(), zero.copy(), zero.copy(), zero.copy(), zero.copy(),
-            np.zeros((n, 5)), np.zeros((n, 5, self.window)), np.full((n, self.window), -1),
+            np.zeros((n, 5)), np.zeros((n, 5, self.window)), np.full((n, self.window), -1), zero.copy(),
         )  # fmt: skip
 
     def step(self, state: _State, x: Observation) -> tuple[_State, Score]:
@@ -86,6 +87,10 @@ class BrokenTrend(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         """Time of the first pane of the break behind the score, (n,) ms; -1 no break."""
         start = self._break(state).start[:, None]
         return np.where(self._score(state) > 0, np.take_along_axis(state.since, start, axis=1)[:, 0], -1)
+
+    def ready(self, state: _State) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.panes + 1 >= 3 * self.shortest
 
     def restart(self, state: _State, where: Bools) -> _State:
         """Where it is said, and there is a break, the panes before it are forgotten."""
@@ -120,7 +125,7 @@ class BrokenTrend(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         return _State(
             s.panes + 1.0, origin, lived, mean, s.square + off * (y - mean), first,
             np.concatenate([sums, y[:, None]], axis=1), np.concatenate([s.before[:, :, 1:], now[:, :, None]], axis=2),
-            np.concatenate([s.since[:, 1:], time[:, None]], axis=1),
+            np.concatenate([s.since[:, 1:], time[:, None]], axis=1), s.before[:, 4, 0].copy(),
         )  # fmt: skip
 
     def _score(self, s: _State) -> Floats:
@@ -172,7 +177,7 @@ class BrokenTrend(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         """The sums before the start and its own y, (n, 5), and the step into it."""
         base = np.take_along_axis(s.before, start[:, None, None], axis=2)[:, :, 0]
         previous = np.take_along_axis(s.before[:, 4], np.maximum(start - 1, 0)[:, None], axis=1)[:, 0]
-        return base, base[:, 4] - previous
+        return base, base[:, 4] - np.where(start > 0, previous, s.left)
 
     def _next(self, s: _State) -> Floats:
         """What the straight line says of the next pane, less the origin."""
@@ -190,9 +195,9 @@ def _slope(panes: Floats, y: Floats, ty: Floats) -> Floats:
 
 def _error(panes: Floats, y: Floats, ty: Floats, yy: Floats) -> Floats:
     """Its squared error."""
-    spread = np.maximum(panes * (panes * panes - 1.0) / 12.0, 1.0)
+    spread = panes * (panes * panes - 1.0) / 12.0
     off = ty - (panes - 1.0) / 2.0 * y
-    error: Floats = yy - y * y / np.maximum(panes, 1.0) - off * off / spread
+    error: Floats = yy - y * y / np.maximum(panes, 1.0) - off * off / np.where(spread > 0, spread, 1.0)
     return error
 
 

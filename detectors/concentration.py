@@ -40,7 +40,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import Floats, Observation, Score
+from detectors.base import Floats, Memory, Observation, Score, Strength
 from detectors.tails import last_whole, surprise
 
 GRID = 22
@@ -54,13 +54,12 @@ class ConcentrationState(NamedTuple):
 
 
 _State = ConcentrationState
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Concentration(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="concentration"):
-    prior_strength: _Positive = 2.0  # samples' worth of belief in the peers
-    memory: _Positive = 21.0  # half-life, learned samples
-    surprise_max: _Positive = 4.0  # nats that a sample takes at most from any theta
+    prior_strength: Strength = 2.0  # samples' worth of belief in the peers
+    memory: Memory = 21.0  # half-life, learned samples
+    surprise_max: Annotated[float, msgspec.Meta(ge=1e-3, le=1e3)] = 4.0  # nats that a sample takes from any theta
 
     def init(self, n: int) -> _State:
         return _State(np.zeros((n, GRID)), np.zeros(n), np.zeros(n))

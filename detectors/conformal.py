@@ -27,12 +27,12 @@ Tibshirani, Annals of Statistics 51 (2023), for the weights; Hill, Annals of Sta
 [0.0001]
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from detectors.base import Bools, Floats, Ints
+from detectors.base import Bools, Floats, Ints, Memory
 
 BINS, PER_DOUBLING = 128, 8
 _FORGOTTEN = 1e-3  # what a bin's count fades to before the bin no longer counts as filled
@@ -43,8 +43,8 @@ class ConformalState(NamedTuple):
 
 
 class ConformalRank(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="conformal_rank"):
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 5_000.0  # half-life, scores
-    prior_strength: Annotated[float, msgspec.Meta(ge=0)] = 50.0  # past scores' worth of belief in the prior
+    memory: Memory = 5_000.0  # half-life, scores
+    prior_strength: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 50.0  # past scores' worth of belief in the prior
 
     def init(self, n: int) -> ConformalState:
         return ConformalState(np.zeros((n, BINS)))
@@ -71,6 +71,16 @@ class ConformalRank(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         further = np.maximum(at - (highest + 1), 0.0)
         share = np.exp2(-np.minimum(further / np.maximum(mean, 0.5), 1000.0) / np.log(2.0))
         return np.where(total > 0, np.maximum(share, 1.0 / (1.0 + total)), 1.0)
+
+
+def ranked(
+    rank: ConformalRank, past: ConformalState, detector: Any, state: Any, score: Floats, learn: Bools
+) -> tuple[ConformalState, Floats]:
+    """`calibrate` for a detector's score, from its state before: until it is ready, p is 1 and nothing is learned."""
+    ready = getattr(detector, "ready", None)
+    heard = np.ones_like(learn) if ready is None else ready(state)
+    past, p = rank.calibrate(past, score, learn & heard)
+    return past, np.where(heard | np.isnan(p), p, 1.0)
 
 
 def position(score: Floats) -> Floats:

@@ -6,7 +6,7 @@ that lasts a while (EWMA chart), a value strange for its hour (seasonal residual
 Sees: what any member sees, in units that differ as they may: each member's score first becomes its conformal rank
 (conformal.py), so a member that is often excited speaks only when it is more excited than usual. Misses: what
 all members miss; a second anomaly like the first, and
-anything in a series' first days, when the past is too short for a small p.
+anything in a series' first days, when the past is too short for a small p. While a member warms up its p is 1.
 
 Formula: with L = -log10 of each of K members' p, T = max(L) + agreement * mean(L): one member is enough, several
 that agree count for more. p = min(1, K * 10**(-T / (1 + agreement))): T is at most (1 + agreement) * max(L), so
@@ -25,7 +25,7 @@ Reference: Vovk and Wang, Biometrika 107 (2020), for merging p-values; Burnaev a
 ...     state, usual = spec.step(state, observe([20 + (i * 37) % 11], time=i * 300_000))
 >>> state, strange = spec.step(state, observe([45], time=400 * 300_000))
 >>> usual.score.round(1), strange.score.round(1)
-(array([0.]), array([4.1]))
+(array([0.]), array([4.]))
 """
 
 import functools
@@ -36,8 +36,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from detectors.base import SCORE_MAX, Bools, Floats, Ints, Observation, Score
-from detectors.conformal import ConformalRank, ConformalState
+from detectors.base import SCORE_MAX, Bools, Floats, Ints, Memory, Observation, Score
+from detectors.conformal import ConformalRank, ConformalState, ranked
 from detectors.ewma import EwmaZ
 from detectors.ewma_chart import EwmaChart
 from detectors.generalized_pareto import PeaksOverThreshold
@@ -61,8 +61,8 @@ SHAPE = NearestNeighbours()
 
 class Ensemble(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ensemble"):
     members: Annotated[tuple[Member, ...], msgspec.Meta(min_length=1)] = (LEVEL, LASTING, SEASON, MIX, SHAPE)
-    agreement: Annotated[float, msgspec.Meta(ge=0)] = 0.5  # weight of the mean beside the maximum
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 5_000.0  # half-life of a member's past score, samples
+    agreement: Annotated[float, msgspec.Meta(ge=0, le=1e3)] = 0.5  # weight of the mean beside the maximum
+    memory: Memory = 5_000.0  # half-life of a member's past score, samples
 
     def init(self, n: int) -> Any:
         """A named tuple of the members' fields and, for each, the counts of its past scores."""
@@ -77,15 +77,22 @@ class Ensemble(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
         parts: list[Any] = []
         strange, expected = [], []
         for member, own, past in self._parts(state):
-            own, score = member.step(own, x)
-            past, p = rank.calibrate(past, score.score, x.learn)
-            parts += (*own, *past)
+            new, score = member.step(own, x)
+            past, p = ranked(rank, past, member, own, score.score, x.learn)
+            parts += (*new, *past)
             strange.append(-np.log10(np.where(seen, p, 1.0)))
             expected.append(score.expected)
         p = merged(np.stack(strange), self.agreement)
         told = np.take_along_axis(np.stack(expected), np.argmax(strange, axis=0)[None, :], axis=0)[0]
         score = Score(*(np.where(seen, a, np.nan) for a in (surprise(p), told, p)))
         return type(state)(*parts), score
+
+    def ready(self, state: Any) -> Bools:
+        """Whether the next value is scored by every member, (n,)."""
+        heard = np.ones(len(state[0]), dtype=np.bool_)
+        for member, own, _ in self._parts(state):
+            heard &= member.ready(own)
+        return heard
 
     def _parts(self, state: Any) -> Iterator[tuple[Member, Any, ConformalState]]:
         """Each member with its own state and its past scores."""

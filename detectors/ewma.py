@@ -25,13 +25,13 @@ update.
 (array([4.8]), array([9.9]))
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score, Warmup, Weight
 
 
 class EwmaState(NamedTuple):
@@ -43,9 +43,9 @@ class EwmaState(NamedTuple):
 
 class EwmaZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ewma_z"):
     direction: Literal["up", "down", "both"] = "up"
-    alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.05  # weight of the newest sample
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # samples learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the standard deviation, the value's unit
+    alpha: Weight = 0.05  # weight of the newest sample
+    warmup: Warmup = 20  # samples learned before the first score
+    sd_min: Deviation = 1.0  # floor under the standard deviation, the value's unit
 
     def init(self, n: int) -> EwmaState:
         return EwmaState(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.int64))
@@ -64,6 +64,10 @@ class EwmaZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ew
         kept = EwmaState(*(np.where(seen & x.learn, a, b) for a, b in zip(learned, s, strict=True)))
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, s.mean, np.full_like(z, np.nan))))
 
+    def ready(self, state: EwmaState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
+
     def usual_range(self, state: EwmaState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Mean -+ z * sd with the normal z of that coverage, from the state before the step."""
         s = self._rest(state, x)
@@ -73,8 +77,10 @@ class EwmaZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ew
     def clears_at(self, state: EwmaState, x: Observation, score: float) -> Floats:
         """The largest whole value under x.value that scores under `score`, from the state before the step.
 
-        For `down`, where lower values score higher, the smallest whole value above x.value.
+        For `down`, where lower values score higher, the smallest whole value above x.value; NaN for `both`.
         """
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         s = self._rest(state, x)
         if self.direction == "down":
             return np.maximum(np.floor(s.mean - score * self._sd(s)), np.floor(x.value)) + 1.0

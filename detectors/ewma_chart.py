@@ -24,12 +24,12 @@ Reference: Roberts, Technometrics 1 (1959); Lucas and Saccucci, Technometrics 32
 (array([0.8]), array([3.1]))
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
-from detectors.base import Floats, Ints, Observation, Score
+from detectors.base import Bools, Deviation, Floats, Ints, Observation, Score, Warmup, Weight
 from detectors.ewma import EwmaState, EwmaZ
 
 
@@ -43,10 +43,10 @@ class EwmaChartState(NamedTuple):
 
 class EwmaChart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ewma_chart"):
     direction: Literal["up", "down", "both"] = "up"
-    smoothing: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.2  # weight of the newest value in the smoothed one
-    alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.002  # weight of the newest smoothed value in their mean
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # samples learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the smoothed value's deviation, the value's unit
+    smoothing: Weight = 0.2  # weight of the newest value in the smoothed one
+    alpha: Weight = 0.002  # weight of the newest smoothed value in their mean
+    warmup: Warmup = 20  # samples learned before the first score
+    sd_min: Deviation = 1.0  # floor under the smoothed value's deviation, the value's unit
 
     def init(self, n: int) -> EwmaChartState:
         return EwmaChartState(np.zeros(n), *self._level().init(n))
@@ -57,6 +57,10 @@ class EwmaChart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
         learn = ~np.isnan(x.value) & x.learn
         return EwmaChartState(np.where(learn, smoothed, state.smoothed), *level), score
 
+    def ready(self, state: EwmaChartState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
+
     def usual_range(self, state: EwmaChartState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Values with which the smoothed one stays within its mean -+ z * sd, from the state before the step."""
         low, high = self._level().usual_range(EwmaState(*state[1:]), _of(x, x.value), coverage)
@@ -64,7 +68,9 @@ class EwmaChart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag
         return state.smoothed + (low - state.smoothed) / gain, state.smoothed + (high - state.smoothed) / gain
 
     def clears_at(self, state: EwmaChartState, x: Observation, score: float) -> Floats:
-        """The largest whole value under x.value that scores under `score`; for `down` the smallest above it."""
+        """The largest whole value under x.value that scores under `score`; down: the smallest above it; both: NaN."""
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         sd, gain = np.maximum(np.sqrt(state.variance), self.sd_min), self._gain(state)
         if self.direction == "down":
             edge = state.smoothed + (state.mean - score * sd - state.smoothed) / gain

@@ -5,17 +5,19 @@ in 3, and when it began. Misses: what the expectation already contains (it has n
 without volume; at 0.3 a pane x2 takes about 80 panes. It never resets: after a lasting change the score stays
 high until panes at or beyond the expectation outweigh it.
 
-Formula: over all starts, with s hits and e expected since that start, the score is the largest of (s*log(s/e)
-- (s - e)) / (1 + x.dispersion * x.expected), for s > e (up) or s < e (down). Starts that can never be the
-largest are pruned: what remains are the corners of the lower (up) or upper (down) hull of (expected so far,
-hits so far), steeper (flatter) than 1, about log(panes) of them. When `candidates` are full the second oldest
-is dropped; the score may then be too low, never too high.
-Score: log-likelihood ratio, nats, divided by the variance's excess (quasi-Poisson). No p-value: thresholds
+Formula: each pane counts with the weight w = 1/(1 + dispersion*expected), one over its variance's excess. Over all
+starts, with s = sum of w*value and e = sum of w*expected since that start, the score is the largest of s*log(s/e)
+- (s - e), for s > e (up) or s < e (down). Starts that can never be the largest are pruned: what remains are the
+corners of the lower (up) or upper (down) hull of (e so far, s so far), steeper (flatter) than 1: about log(panes) of
+them in noise, up to one for each pane of a ramp. When `candidates` are full the second oldest is dropped; the score
+may then be too low, never too high.
+Score: log-likelihood ratio, nats, each pane's divided by its variance's excess (quasi-Poisson). No p-value: thresholds
 come from simulation. With `learn` False it scores as if learned and keeps nothing. `gap`: the quiet panes are
-one pane of value 0 and gap_expected: exact for both directions, but a fall's score in the meantime shows only
-when the entity steps. Dividing costs delay where counts are over-dispersed: a rise of x1.25 at mean 3, dispersion
-0.5, takes 1.4 times as long as by the negative binomial's own likelihood (benchmarks/quality/delay.py). That one has
-no finite hull once the expectation varies; CountShift has it exactly, for four sizes.
+one pane of value 0, expectation gap_expected and the weight of gap_expected/gap: exact for both directions where the
+quiet panes' expectations are alike, but a fall's score in the meantime shows only when the entity steps. Weights
+cost delay where counts are over-dispersed: a rise of x1.25 at mean 3, dispersion 0.5, takes 1.4 times as long as by
+the negative binomial's own likelihood (benchmarks/quality/delay.py). That one has no finite hull once the expectation
+varies; CountShift has it exactly, for four sizes.
 Units: counts; an expectation under 1e-9 counts as 1e-9. Cost: 8 + 24 * candidates bytes an entity; 1 us at 16
 candidates.
 Reference: Romano, Eckley, Fearnhead and Rigaill, JMLR 24 (2023); Ward, Dilillo, Eckley and Fearnhead, JASA
@@ -38,10 +40,12 @@ from scipy import special
 
 from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
 
+SAME = 1e-9  # rates nearer than this share are the same: their difference is rounding
+
 
 class PoissonFocusState(NamedTuple):
-    hits: Floats  # (n, candidates) values since each start, oldest start first, 0 beyond `used`
-    mass: Floats  # (n, candidates) expectations since each start
+    hits: Floats  # (n, candidates) weighted values since each start, oldest start first, 0 beyond `used`
+    mass: Floats  # (n, candidates) weighted expectations since each start
     since: Ints  # (n, candidates) ms, time of the first pane since each start; -1 unknown or none
     used: Ints  # (n,) candidates in use, the last of them starting at the next pane
 
@@ -61,13 +65,15 @@ class PoissonFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         seen = ~np.isnan(x.value)
         rests = seen & (x.gap > 0)
         if rests.any():
-            unknown = np.full_like(x.time, -1)
-            quiet = self._add(state, np.zeros_like(x.value), np.where(rests, x.gap_expected, 0.0), unknown)
-            rested = _keep(rests, quiet, state)
+            unknown, due = np.full_like(x.time, -1), np.where(rests, x.gap_expected, 0.0)
+            weight = 1.0 / (1.0 + x.dispersion * due / np.maximum(x.gap, 1))
+            rested = _keep(rests, self._add(state, np.zeros_like(x.value), weight * due, unknown), state)
         else:
             rested = state
-        added = self._add(rested, np.where(seen, x.value, 0.0), np.maximum(x.expected, 1e-9), x.time)
-        best = np.maximum.reduce(self._ratios(added), axis=1) / (1.0 + x.dispersion * x.expected)
+        weight = 1.0 / (1.0 + x.dispersion * x.expected)
+        mass = weight * np.maximum(x.expected, 1e-9)
+        added = self._add(rested, weight * np.where(seen, x.value, 0.0), mass, x.time)
+        best = np.maximum.reduce(self._ratios(added), axis=1)
         scores = np.where(seen, np.round(best, SCORE_DECIMALS), np.nan)
         expected = np.where(seen, x.expected, np.nan)
         return _keep(seen & x.learn, added, state), Score(scores, expected, np.full_like(scores, np.nan))
@@ -101,7 +107,11 @@ class PoissonFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         hits = np.where(live, s.hits + value[:, None], 0.0)
         grown = _State(hits, np.where(live, s.mass + mass[:, None], 0.0), since, s.used)
         beyond, rate = self._beyond(grown)
-        tangent = rate.argmax(axis=1) if self.direction == "up" else rate.argmin(axis=1)  # oldest of equals
+        if self.direction == "up":
+            same = rate >= np.maximum.reduce(rate, axis=1)[:, None] * (1.0 - SAME)
+        else:
+            same = rate <= np.minimum.reduce(rate, axis=1)[:, None] * (1.0 + SAME)
+        tangent = same.argmax(axis=1)  # oldest of equals
         keep = np.where(np.take_along_axis(beyond, tangent[:, None], axis=1)[:, 0], tangent + 1, 0)
         parts = [grown.hits, grown.mass, grown.since]
         full = np.flatnonzero(keep == self.candidates)

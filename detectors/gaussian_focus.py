@@ -13,8 +13,10 @@ scale honest when the panes fit too well, divided by (1 + r) / (1 - r), the vari
 r is von Neumann's: 1 - D'/(2*(Q - b)), D' without the step into the change, plus its bias (1 + 3*r)/N, within 0
 and `correlation_max` (limited, because a trend or an undetected change looks like r = 1). Nothing but panes seen
 enters: no look-ahead. Starts that can never be the largest are pruned: what remains are corners of the
-lower (up) or upper (down) hull of (panes, sum so far), about log(panes) of them, exact for b. When `candidates` are
-full the second oldest is dropped: b may then be too low, never too high.
+lower (up) or upper (down) hull of (panes, sum so far), exact for b: about log(panes) of them in noise, and up to one
+for each pane of a ramp. When `candidates` are full the second oldest is dropped: b may then be too low, never too
+high. Values within 16 units in the last place of the one before are taken for equal to it, and of starts whose slopes
+agree to 9 digits the oldest stays.
 Score: log-likelihood ratio, nats, divided by the variance's excess; 0 until there are 2 * shortest panes. No
 p-value: thresholds come from simulation, and grow like log(panes). With `learn` False it scores as if learned and
 keeps nothing. `gap`: the quiet panes are learned before the value is scored, each 0 - gap_expected / gap: the
@@ -40,6 +42,8 @@ import numpy as np
 from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
 
 TINY = 1e-12  # a residual under this share of the whole squared error is rounding
+ROUNDING = 16 * np.finfo(np.float64).eps  # two values nearer than this share of their size are the same
+SAME = 1e-9  # as are two slopes nearer than this share of the values' scatter and of their own size
 
 
 class GaussianFocusState(NamedTuple):
@@ -77,7 +81,8 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         seen = ~np.isnan(x.value)
         rested = self._rest(state, x, seen)
         y = np.where(seen, x.value - x.expected, 0.0)
-        added = self._add(rested, y, np.ones_like(y), x.time)
+        size = np.where(seen, np.abs(x.value) + np.abs(x.expected), 0.0)
+        added = self._add(rested, y, size, np.ones_like(y), x.time)
         scores = np.where(seen, np.round(self._best(added)[0], SCORE_DECIMALS), np.nan)
         level = x.expected + (0.0 if self.baseline == "known" else rested.origin + rested.mean)
         nothing = np.full_like(y, np.nan)
@@ -88,6 +93,10 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         score, best = self._best(state)
         since = np.take_along_axis(state.since.reshape(len(score), -1), best, axis=1)[:, 0]
         return np.where(score > 0, since, -1)
+
+    def ready(self, state: _State) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.panes + 1 >= 2 * self.shortest
 
     def _signs(self) -> Floats:
         return np.array({"up": [1.0], "down": [-1.0], "both": [1.0, -1.0]}[self.direction])[:, None]
@@ -114,11 +123,13 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         ratio = panes / 2.0 * np.log1p(b / np.maximum(left, s.steps / 2.0))
         return ratio * (1.0 - r) / (1.0 + r), best
 
-    def _add(self, s: _State, y: Floats, times: Floats, time: Ints) -> _State:
-        """`times` panes of y more; above 1 only where the newest shortest + 1 panes were y as well."""
+    def _add(self, s: _State, y: Floats, size: Floats, times: Floats, time: Ints) -> _State:
+        """`times` panes of y more, from numbers of that size; above 1 only where shortest + 1 panes were y before."""
         known = self.baseline == "known"
         origin = np.where((s.panes == 0) & (not known), y, s.origin)
         y = y - origin
+        alike = (s.panes > 0) & (np.abs(y - s.recent[:, -1]) <= ROUNDING * (size + np.abs(origin)))
+        y = np.where(alike, s.recent[:, -1], y)  # else the rounding of a constant would be its scatter
         panes = s.panes + times
         off = y - s.mean
         squares = s.squares + (times * y * y if known else off * off * times * s.panes / panes)
@@ -140,9 +151,11 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         older = s.counts > self.shortest
         ahead = np.where(older, s.counts - self.shortest, 1.0)
         slope = np.where(older, (s.totals - newest[:, :, None]) / ahead, -np.inf)
-        tangent = slope.argmax(axis=2)  # oldest of equals
-        steep = np.take_along_axis(slope, tangent[:, :, None], axis=2)[:, :, 0]
-        keep = np.where(steep > (0.0 if self.baseline == "known" else -np.inf), tangent + 1, 0)
+        steep = np.maximum.reduce(slope, axis=2)
+        scatter = SAME * np.sqrt(s.squares / np.maximum(s.panes, 1.0))[:, None]
+        same = scatter + SAME * np.abs(np.where(steep > -np.inf, steep, 0.0))
+        tangent = (slope >= (steep - same)[:, :, None]).argmax(axis=2)  # oldest of equals
+        keep = np.where(steep > (scatter if self.baseline == "known" else -np.inf), tangent + 1, 0)
         parts: list[Any] = [s.counts, s.totals, s.jumps, s.since]
         full = keep == self.candidates
         if full.any():
@@ -166,8 +179,9 @@ class GaussianFocus(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
         gap, unknown = x.gap[rests], np.full(rests.size, -1)
         y, one, alone = -x.gap_expected[rests] / gap, np.ones(rests.size), 2 * self.shortest
         for i in range(min(int(gap.max()), alone)):
-            s = _keep(gap > i, self._add(s, y, one, unknown), s)
-        s = _keep(gap > alone, self._add(s, y, np.maximum(gap - alone, 1).astype(np.float64), unknown), s)
+            s = _keep(gap > i, self._add(s, y, np.abs(y), one, unknown), s)
+        rest = np.maximum(gap - alone, 1).astype(np.float64)
+        s = _keep(gap > alone, self._add(s, y, np.abs(y), rest, unknown), s)
         place = np.zeros(len(seen), dtype=np.int64)
         place[rests] = np.arange(rests.size)
         return _keep(seen & (x.gap > 0), _rows(s, place), state)

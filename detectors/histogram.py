@@ -34,7 +34,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Memory, Observation, Score
 from detectors.ring import push
 
 
@@ -55,7 +55,7 @@ class RelativeEntropy(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
     bins: Annotated[int, msgspec.Meta(ge=2, le=64)] = 8
     warmup: Annotated[int, msgspec.Meta(ge=4, le=10_000)] = 200  # samples that set the bins
     references: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8  # usual mixes remembered
-    memory: Annotated[float, msgspec.Meta(gt=0)] = 100.0  # half-life of a reference, windows
+    memory: Memory = 100.0  # half-life of a reference, windows
 
     def init(self, n: int) -> _State:
         inner = self.bins - 1
@@ -72,9 +72,8 @@ class RelativeEntropy(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
         codes = push(state.codes, np.maximum(state.learned - self.warmup, 0), code, counting)
         mix = self._mix(codes)
         nearest, distance, score = self._nearest(state, mix)
-        full = state.learned - self.warmup >= self.window - 1
-        known = full & (state.weight.max(axis=1) > 0)
-        scores = np.where(known, np.round(score, SCORE_DECIMALS), 0.0)
+        full = self._full(state)
+        scores = np.where(self.ready(state), np.round(score, SCORE_DECIMALS), 0.0)
         learn = seen & x.learn
         learned = state.learned + learn
         due = learn & full & ((learned - self.warmup) % self.window == 0)
@@ -85,6 +84,16 @@ class RelativeEntropy(msgspec.Struct, frozen=True, kw_only=True, tag_field="type
         kept = _State(first, edges, codes, references, weight, learned)
         return kept, Score(scores + np.where(seen, 0.0, np.nan), *(np.where(seen, a, np.nan) for a in (
             state.edges[:, (self.bins - 1) // 2], np.full_like(value, np.nan))))  # fmt: skip
+
+    def ready(self, state: _State) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        ready: Bools = self._full(state) & (state.weight.max(axis=1) > 0)
+        return ready
+
+    def _full(self, s: _State) -> Bools:
+        """Whether the mix with the next value is a whole one."""
+        full: Bools = s.learned - self.warmup >= self.window - 1
+        return full
 
     def _edges(self, s: _State, first: Floats, due: Bools) -> Floats:
         """The bins' edges, where a row has just taken the last of its first values."""

@@ -8,10 +8,11 @@ to follow it. An expectation of 0 makes any value impossible.
 Formula: level ratio r ~ Gamma(a, a), a = 1 / x.between where it is known, else prior_strength. So after hits
 A and mass B its mean is (a + A) / (a + B), and the value is negative binomial with m = ratio * expected and
 variance m + m**2 * phi, phi = 1/(a + A) + x.dispersion + own, where own = max(0, V / (c + U)) is the
-dispersion beyond what x.dispersion states. Learning a sample y with mean m: A = d*A + y, B = d*B + expected,
-V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) / (1 + m)**2, U = d*U + m**2 / (1 + m)**2, with d
-= 0.5**(1/memory). A sample is on probation for one: all four are folded when the next sample is learned, so a
-burst of two panes does not hide itself. (V also sees the level's own error: cautious.)
+dispersion beyond what x.dispersion states. Learning a sample y with mean m: A = d*A + w*y and B = d*B +
+w*expected, where w = 1 / (1 + x.dispersion * expected): a large count that varies by itself says no more of
+the level than a small one. V = d*V + (min((y - m)**2, 100*var) - m - x.dispersion*m**2) / (1 + m)**2, U = d*U
++ m**2 / (1 + m)**2; d = 0.5**(1/memory). A sample is on probation for one: all four are folded when the next
+sample is learned, so a burst of two panes does not hide itself. (V also sees the level's own error: cautious.)
 
 Score: -log10 P(X >= value), for side low of P(X <= value); scores under 1 are reported as 0 with a p-value of
 1. `gap`: where `learn`, the quiet panes are learned before the value is scored, as so many zeros with
@@ -31,12 +32,13 @@ the family; DuMouchel, The American Statistician 53 (1999), for the Gamma-Poisso
 (array([5.3, 0. ]), array([ 2.1, 39.7]))
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
+from scipy import special
 
-from detectors.base import Floats, Observation, Score
+from detectors.base import HALVING, Floats, Memory, Observation, Score, Strength
 from detectors.tails import count_floor, count_tail, last_whole, surprise, usual_counts
 
 
@@ -50,15 +52,14 @@ class NegativeBinomialState(NamedTuple):
 
 
 _State = NegativeBinomialState
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class NegativeBinomialTail(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="negative_binomial"
 ):
-    prior_strength: _Positive = 2.0  # expected counts after which the own level weighs half, where x.between is 0
-    memory: _Positive = 21.0  # half-life, learned samples
-    dispersion_prior: _Positive = 5.0  # samples' worth of belief in no dispersion of its own
+    prior_strength: Strength = 2.0  # expected counts after which the own level weighs half, where x.between is 0
+    memory: Memory = 21.0  # half-life, learned samples
+    dispersion_prior: Strength = 5.0  # samples' worth of belief in no dispersion of its own
     side: Literal["high", "low"] = "high"  # whether too many are strange, or too few
 
     def init(self, n: int) -> _State:
@@ -128,8 +129,9 @@ class NegativeBinomialTail(
         """Learn the sample on probation; (value, mass) takes its place."""
         d = 0.5 ** (1.0 / self.memory)
         excess, weight = self._surplus(s, s.pending_value, s.pending_mass, x)
+        says = _precision(s.pending_mass, x)
         return _State(
-            d * s.hits + s.pending_value, d * s.mass + s.pending_mass, value, mass,
+            d * s.hits + says * s.pending_value, d * s.mass + says * s.pending_mass, value, mass,
             d * s.excess + excess, d * s.weight + weight,
         )  # fmt: skip
 
@@ -142,10 +144,16 @@ class NegativeBinomialTail(
         zero, each = np.zeros_like(gap), x.gap_expected / gap
         s = self._fold(state, x, zero, each)
         fade = np.exp2((1.0 - gap) / self.memory)
-        series = (1.0 - fade) / (1.0 - 0.5 ** (1.0 / self.memory))
+        series = special.expm1((1.0 - gap) * HALVING / self.memory) / special.expm1(-HALVING / self.memory)
         excess, weight = self._surplus(s, zero, each, x)
         rested = _State(
-            fade * s.hits, fade * s.mass + series * each, zero, each,
+            fade * s.hits, fade * s.mass + series * (_precision(each, x) * each), zero, each,
             fade * s.excess + series * excess, fade * s.weight + series * weight,
         )  # fmt: skip
         return _State(*(np.where(rests, a, b) for a, b in zip(rested, state, strict=True)))
+
+
+def _precision(mass: Floats, x: Observation) -> Floats:
+    """What a sample says of the level, as a share of what it would if nothing but chance moved it."""
+    says: Floats = 1.0 / (1.0 + x.dispersion * mass)
+    return says

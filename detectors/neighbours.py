@@ -10,7 +10,8 @@ stretches, the oldest giving way. (A prime `every` meets all phases of a rhythm 
 mean of the k smallest Euclidean distances to the library, judged before learning, over the running mean of those
 distances (gain 1 / min(samples, every * library)).
 Score: that ratio, about 1 for a stretch as usual; 0 until the library has `warmup` stretches; at most
-SCORE_MAX. The expected value is the newest value but one: no forecast. No p-value. `gap` is ignored.
+SCORE_MAX, which is also the score of the first stretch that differs in a series that never did. The expected value
+is the newest value but one: no forecast. No p-value. `gap` is ignored.
 Units: the value's own inside, the ratio has none. Cost: 8 * lags * library bytes an entity; 15 us at 8 * 250.
 Reference: Burnaev and Ishimtsev, arXiv 1608.04585 (2016), for the lagged neighbours and their calibration.
 
@@ -29,7 +30,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.base import SCORE_DECIMALS, SCORE_MAX, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, SCORE_MAX, Bools, Floats, Ints, Observation, Score, Warmup
 
 
 class NeighboursState(NamedTuple):
@@ -45,7 +46,7 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
     library: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 250  # stretches remembered
     every: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 11  # samples from one remembered stretch to the next
     k: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3  # neighbours averaged
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # stretches before the first score
+    warmup: Warmup = 20  # stretches before the first score
 
     def init(self, n: int) -> NeighboursState:
         stretches = np.zeros((n, self.lags, self.library))
@@ -56,10 +57,10 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
         last = state.recent[:, -1]
         recent = np.concatenate([state.recent[:, 1:], np.where(seen, x.value, last)[:, None]], axis=1)
         distance = self._distance(state, recent)
-        ready = self._known(state) >= max(self.warmup, self.k)
-        started = ready & (state.judged > 0) & (state.usual > 0)
-        ratio = np.where(started, distance / np.where(started, state.usual, 1.0), 0.0)
-        scores = np.round(np.minimum(ratio, SCORE_MAX), SCORE_DECIMALS)
+        ready = self._filled(state)
+        lively = state.usual > 0
+        ratio = np.where(lively, distance / np.where(lively, state.usual, 1.0), np.where(distance > 0, SCORE_MAX, 0.0))
+        scores = np.where(self.ready(state), np.round(np.minimum(ratio, SCORE_MAX), SCORE_DECIMALS), 0.0)
         learn = seen & x.learn
         judged = state.judged + (learn & ready)
         gain = np.minimum(np.maximum(judged, 1), self.every * self.library)
@@ -70,6 +71,15 @@ class NearestNeighbours(msgspec.Struct, frozen=True, kw_only=True, tag_field="ty
         stretches[joins, :, (learned[joins] - self.lags) // self.every % self.library] = recent[joins]
         kept = NeighboursState(np.where(learn[:, None], recent, state.recent), stretches, learned, usual, judged)
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, last, np.full_like(scores, np.nan))))
+
+    def ready(self, state: NeighboursState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return self._filled(state) & (state.judged > 0)
+
+    def _filled(self, s: NeighboursState) -> Bools:
+        """Whether there are stretches enough to measure a distance."""
+        filled: Bools = self._known(s) >= max(self.warmup, self.k)
+        return filled
 
     def _known(self, s: NeighboursState) -> Ints:
         """Stretches that have joined the library."""

@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score, Warmup
 from detectors.cusum import keep, with_sample, with_zeros
 
 
@@ -46,8 +46,8 @@ class PageHinkleyState(NamedTuple):
 class PageHinkley(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="page_hinkley"):
     direction: Literal["up", "down"] = "up"
     delta: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1  # changes up to this share of the mean are tolerated
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 30  # samples learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the standard deviation, the value's unit
+    warmup: Warmup = 30  # samples learned before the first score
+    sd_min: Deviation = 1.0  # floor under the standard deviation, the value's unit
 
     def init(self, n: int) -> PageHinkleyState:
         none = np.zeros(n, dtype=np.int64)
@@ -69,6 +69,10 @@ class PageHinkley(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     def changed_at(self, state: PageHinkleyState) -> Ints:
         """Time of the first pane of the change behind the score, (n,) ms; -1 unknown or no change."""
         return np.where(state.evidence > 0, state.since, -1)
+
+    def ready(self, state: PageHinkleyState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
 
     def _sided(self, off: Floats) -> Floats:
         return off if self.direction == "up" else -off

@@ -3,12 +3,13 @@ hour".
 
 Sees: a sequence of named events of one entity, other events in between. Misses: the same steps in another
 order, or slower than the limits; it knows no amounts and no base rates: how often honest entities do the same
-must be measured. Events that arrive out of order count only as far as their own times allow.
+must be measured. Events that arrive out of order count only as far as their own times allow: one older than the
+newest `count` of its step has no part in them.
 
 Formula: step 0 is complete when its event has come `count` times within its `within_ms`. An event of a later
 step counts when it comes at most its `within_ms` after the latest completion of the step before; the step is
-complete when `count` such events lie within its `within_ms`. A repeated earlier step moves its completion
-forward and never takes a later step back.
+complete when the newest `count` such events lie within its `within_ms`, at the newest of them. A repeated earlier
+step moves its completion forward and never takes a later step back.
 Score: steps complete in a row that are still live at x.time: the next step's limit has not passed (for the
 last step: its own). It includes the event scored. Expected 0, no p-value. `learn` False: scored as if
 learned, nothing kept. `gap` changes nothing.
@@ -85,12 +86,15 @@ class OrderedPattern(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
         if i > 0:
             rows = rows[_live(s.done[rows, i - 1], time[rows], limit)]
         at = time[rows]
-        s.recent[rows, i, 1:] = s.recent[rows, i, :-1]
-        s.recent[rows, i, 0] = at
-        first = s.recent[rows, i, count - 1]
-        complete = _live(first, at, limit)
-        rows, at, first = rows[complete], at[complete], first[complete]
-        s.done[rows, i] = np.maximum(s.done[rows, i], at)
+        place = (s.recent[rows, i] > at[:, None]).sum(axis=1)  # of the event among the newest
+        held = np.arange(s.recent.shape[2])
+        moved = np.concatenate([at[:, None], s.recent[rows, i, :-1]], axis=1)
+        kept = np.where(held < place[:, None], s.recent[rows, i], moved)
+        s.recent[rows, i] = np.where(held == place[:, None], at[:, None], kept)
+        newest, first = s.recent[rows, i, 0], s.recent[rows, i, count - 1]
+        complete = (place < count) & _live(first, newest, limit)
+        rows, newest, first = rows[complete], newest[complete], first[complete]
+        s.done[rows, i] = np.maximum(s.done[rows, i], newest)
         s.start[rows, i] = s.start[rows, i - 1] if i > 0 else first
 
     def _reached(self, s: _State, time: Ints) -> tuple[Floats, Ints]:

@@ -33,13 +33,13 @@ R. Stat. Soc. A 147 (1984), for the prequential weights.
 """
 
 import functools
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import Bools, Floats, Ints, Observation, Score
+from detectors.base import HALVING, Bools, Floats, Ints, Memory, Observation, Score, Strength
 from detectors.tails import count_tail, last_whole, surprise, usual_counts
 
 DISPERSIONS = 2.0 ** np.arange(-8, 4)
@@ -58,12 +58,11 @@ class PredictiveState(NamedTuple):
 
 
 _State = PredictiveState
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class PredictiveTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="predictive"):
-    prior_strength: _Positive = 2.0  # expected counts after which the own level weighs half
-    memory: _Positive = 200.0  # half-life, learned samples
+    prior_strength: Strength = 2.0  # expected counts after which the own level weighs half
+    memory: Memory = 200.0  # half-life, learned samples
 
     def init(self, n: int) -> _State:
         none = np.zeros(n)
@@ -148,7 +147,7 @@ class PredictiveTail(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
         gap = np.maximum(x.gap, 1).astype(np.float64)
         each = x.gap_expected / gap
         fade = np.exp2(-gap / self.memory)
-        series = (1.0 - fade) / (1.0 - 0.5 ** (1.0 / self.memory))
+        series = special.expm1(-gap * HALVING / self.memory) / special.expm1(-HALVING / self.memory)
         said = _likelihood(np.zeros_like(each), self._mean(state, each), x.dispersion)
         rested = _State(
             fade * state.hits, fade * state.mass + series * each, fade * state.squares + series * each * each,

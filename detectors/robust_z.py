@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score, Warmup
 from detectors.ring import in_order, median, push, push_zeros
 
 _NORMAL = 0.6744897501960817  # the median absolute deviation of a standard normal
@@ -45,8 +45,8 @@ class RobustZState(NamedTuple):
 class RobustZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="robust_z"):
     direction: Literal["up", "down", "both"] = "up"
     window: Annotated[int, msgspec.Meta(ge=3, le=10_000)] = 101  # samples remembered
-    warmup: Annotated[int, msgspec.Meta(ge=1)] = 20  # samples learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the robust deviation, the value's unit
+    warmup: Warmup = 20  # samples learned before the first score
+    sd_min: Deviation = 1.0  # floor under the robust deviation, the value's unit
     counts: bool = False  # whether values are counts: the floor is then a Poisson count's own scatter
 
     def init(self, n: int) -> RobustZState:
@@ -63,6 +63,10 @@ class RobustZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
         learned = RobustZState(push(s.ring, s.learned, x.value, learn), s.learned + learn)
         return learned, Score(*(np.where(seen, a, np.nan) for a in (scores, middle, np.full_like(z, np.nan))))
 
+    def ready(self, state: RobustZState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.learned >= self.warmup
+
     def usual_range(self, state: RobustZState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Median -+ z * robust sd with the normal z of that coverage, from the state before the step."""
         middle, sd = self._location(self._rest(state, x))
@@ -72,8 +76,10 @@ class RobustZ(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     def clears_at(self, state: RobustZState, x: Observation, score: float) -> Floats:
         """The largest whole value under x.value that scores under `score`, from the state before the step.
 
-        For `down`, where lower values score higher, the smallest whole value above x.value.
+        For `down`, where lower values score higher, the smallest whole value above x.value; NaN for `both`.
         """
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         middle, sd = self._location(self._rest(state, x))
         if self.direction == "down":
             return np.maximum(np.floor(middle - score * sd), np.floor(x.value)) + 1.0

@@ -32,7 +32,7 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from detectors.base import SCORE_DECIMALS, Bools, Floats, Ints, Observation, Score
+from detectors.base import SCORE_DECIMALS, Bools, Deviation, Floats, Ints, Observation, Score, Strength, Warmup
 
 _HOUR_MS = 3_600_000
 
@@ -54,10 +54,10 @@ class SeasonalState(NamedTuple):
 
 class SeasonalResidual(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="seasonal_residual"):
     direction: Literal["up", "down", "both"] = "up"
-    weeks: Annotated[float, msgspec.Meta(ge=1)] = 8.0  # memory of each profile
-    prior_visits: Annotated[float, msgspec.Meta(gt=0)] = 2.0  # visits after which an hour weighs half
-    warmup_hours: Annotated[int, msgspec.Meta(ge=1)] = 6  # hours learned before the first score
-    sd_min: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # floor under the standard deviation, the value's unit
+    weeks: Annotated[float, msgspec.Meta(ge=1, le=1e6)] = 8.0  # memory of each profile
+    prior_visits: Strength = 2.0  # visits after which an hour weighs half
+    warmup_hours: Warmup = 6  # hours learned before the first score
+    sd_min: Deviation = 1.0  # floor under the standard deviation, the value's unit
 
     def init(self, n: int) -> SeasonalState:
         none, zero = np.full(n, -1), np.zeros(n)
@@ -87,6 +87,10 @@ class SeasonalResidual(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
         )
         return kept, Score(*(np.where(seen, a, np.nan) for a in (scores, mean, np.full_like(z, np.nan))))
 
+    def ready(self, state: SeasonalState) -> Bools:
+        """Whether the next value is scored, (n,): the warm-up is over."""
+        return state.hours >= self.warmup_hours
+
     def usual_range(self, state: SeasonalState, x: Observation, coverage: float) -> tuple[Floats, Floats]:
         """Expected -+ z * sd with the normal z of that coverage, from the state before the step."""
         mean, sd = self._before(state, x)
@@ -96,8 +100,10 @@ class SeasonalResidual(msgspec.Struct, frozen=True, kw_only=True, tag_field="typ
     def clears_at(self, state: SeasonalState, x: Observation, score: float) -> Floats:
         """The largest whole value under x.value that scores under `score`, from the state before the step.
 
-        For `down`, where lower values score higher, the smallest whole value above x.value.
+        For `down`, where lower values score higher, the smallest whole value above x.value; NaN for `both`.
         """
+        if self.direction == "both":
+            return np.full_like(x.value, np.nan)
         mean, sd = self._before(state, x)
         if self.direction == "down":
             return np.maximum(np.floor(mean - score * sd), np.floor(x.value)) + 1.0

@@ -19,6 +19,7 @@ from config.schema import Catalogue, millis
 from detectors.base import Bools, Floats, Ints
 from streams.alerts import AlertWriter
 from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined, rerouted
+from streams.duplicates import Deliveries
 from streams.entities import UNBORN, Population
 from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
@@ -33,7 +34,7 @@ from streams.rulebook import Rulebook
 from streams.succession import take_over, take_over_links
 from streams.windows import NEVER, Watermark
 
-ENGINE_VERSION = "5"  # of the arithmetic: a change of any number in an alert changes it
+ENGINE_VERSION = "6"  # of the arithmetic: a change of any number in an alert changes it
 FAR_MAX = 1_024  # events that wait for others to confirm their time
 RESTED_MAX = 30 * DAY  # a cooldown is over by then
 BELIEVED_AT_CLOSE = 30 * DAY  # when the input ends, times no further than this beyond the watermark are believed
@@ -77,6 +78,7 @@ class Engine:
         self.clock = Watermark(
             millis(settings.pane), millis(settings.lateness), settings.quorum, millis(settings.ahead)
         )
+        self.deliveries = Deliveries(self.limits.duplicates)
         self.evidence = EvidenceBuffer(topic, partition, self.limits.evidence)
         self.writer = AlertWriter(catalogue, self.plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
@@ -129,12 +131,14 @@ class Engine:
     def reconfigure(self, catalogue: Catalogue) -> Output:
         """From here on this catalogue decides; what stays and what learns anew: succession.py.
 
-        Errors: ValueError where its panes have another length, or alerts may quote from further back.
+        Errors: ValueError where its panes have another length, or it looks back further than before.
         """
         if catalogue.engine.pane != self.catalogue.engine.pane:
             raise ValueError(f"engine.yaml: $.pane was {self.catalogue.engine.pane}, is {catalogue.engine.pane}")
         if catalogue.engine.limits.evidence != self.limits.evidence:
             raise ValueError("engine.yaml: $.limits.evidence can't change: what is gone can't be quoted again")
+        if catalogue.engine.limits.duplicates != self.limits.duplicates:
+            raise ValueError("engine.yaml: $.limits.duplicates can't change: what is gone can't be recognised again")
         plan, old = Plan(catalogue, self.people), self.plan
         kept = take_over(old, plan, self.clock.closed, HOUR)
         self._move_episodes(kept)
@@ -183,11 +187,13 @@ class Engine:
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
 
     def prefill(self, records: Sequence[Record]) -> None:
-        """Records from before a checkpoint: only to be quoted by alerts."""
+        """Records from before a checkpoint: to be quoted by alerts, and known should they come again."""
         reader = Reader(self.plan.routes, self.entities)
         batch, _ = reader.read(records)
         self._grow()
         self.evidence.remember(batch)
+        waiting = {int(one.offset[0]) for one in (*(b for b, _ in self.near), *(b for b, *_ in self.far))}
+        self.deliveries.again(batch.offset.tolist(), [event.event_id for event in batch.events], waiting)
 
     def _output(self) -> Output:
         out = Output(self._alerts, self._dead, self._shadow)
@@ -276,6 +282,7 @@ class Engine:
         return True
 
     def _reject(self, one: Batch, why: str) -> None:
+        self.deliveries.never_counted(int(one.offset[0]))
         self._dead.append(DeadLetter(one.records[0], RecordError("time_unconfirmed", "$.occurred_at", why)))
 
     def _close_pane(self) -> None:
@@ -333,6 +340,7 @@ class Engine:
                 self.counts["limit_hit", "waiting"] += 1
                 self._reject(batch.part(i, i + 1), "too many events wait for their pane to open")
         keep = batch.time < self.clock.closed + HOUR
+        keep[keep] = self._delivered_first(batch, keep)
         time, slot, route = batch.time[keep], batch.slot[keep], batch.route[keep]
         counts, new = self.people.arrive(slot, time, batch.category[keep], self.limits.entities)
         for watch in self.plan.rate_watches():
@@ -364,6 +372,12 @@ class Engine:
                 self._count(matcher, time[mine[matcher]], slot[mine[matcher]], much)
         self.evidence.cover(batch)
         self._add_rare(batch, rows, mine, undone)
+
+    def _delivered_first(self, batch: Batch, keep: Bools) -> Bools:
+        rows = np.flatnonzero(keep).tolist()
+        first = self.deliveries.first(batch.offset[keep].tolist(), [batch.events[i].event_id for i in rows])
+        self.counts["duplicates", "events"] += len(first) - int(first.sum())
+        return first
 
     def _count(self, matcher: int, time: Ints, slot: Ints, much: Ints | int = 1) -> None:
         for pane, ring in self.plan.rings_of[matcher]:

@@ -68,6 +68,7 @@ class EvidenceBuffer:
             first, after = min(c[0] for c in covered), max(c[1] for c in covered)
             sources.append(SourceRange(self.topic, self.partition, first, after))
         events: list[EvidenceEvent] = []
+        quoted: set[str] = set()  # an event that was delivered again counted once
         actors: Counter[str] = Counter()
         wanted, creator = set(matchers), hash64(who[0])
         for batch in self.recent:
@@ -79,8 +80,9 @@ class EvidenceBuffer:
                 event = batch.events[i]
                 if (event.creator_id, event.market) != who:
                     continue
-                if not wanted.intersection(routes.members[int(batch.route[i])]):
+                if event.event_id in quoted or not wanted.intersection(routes.members[int(batch.route[i])]):
                     continue
+                quoted.add(event.event_id)
                 if event.actor_id is not UNSET:
                     actors[event.actor_id] += 1
                 if event.occurred_at >= end - pane:

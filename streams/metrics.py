@@ -91,6 +91,9 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("counter", "ticks_total", "",
             "Ticks obeyed: panes of quiet partitions closed by the wall clock.",
             "Many at a busy hour: partitions are starved of events."),
+        Definition("counter", "duplicates_total", "",
+            "Events whose event_id was delivered before, within `limits.duplicates` records; they count once.",
+            "Some after a producer's restart. Many for long: a producer sends everything twice."),
         Definition("counter", "late_events_total", "",
             "Events behind the watermark; they count in the windows that are still to come.",
             "A growing share: producers buffer for longer than `lateness` in config/engine.yaml."),
@@ -204,6 +207,7 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
 # fmt: on
 
 _TALLIES = {  # Engine.counts, by what -> the counter; what has no label of its own is summed
+    "duplicates": "duplicates_total",
     "late": "late_events_total",
     "too_late": "too_late_events_total",
     "early_order": "early_orders_total",

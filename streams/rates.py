@@ -274,7 +274,7 @@ class RateWatch:
         expected = np.maximum(usual * lift, 1e-9)
         if self.kind == "share":
             expected = np.minimum(expected, SHARE_MAX * exposure)
-        doubt = doubt + self._young(slot, market)
+        doubt = doubt + (APART if self.newcomers is not None else 0.0)
         restless = self.unrest.ratio(slot, self.spread.always(self.day_window, market))
         dispersion = always * restless + self.spread.uneven(window, market, lift) + doubt
         n = len(slot)
@@ -317,15 +317,6 @@ class RateWatch:
         own = always * self.unrest.ratio(slot, always)
         doubt = x.dispersion - own + self._level_doubt(slot, judged)
         self.unrest.learn(slot, x.value, mean, x.dispersion + always, doubt)
-
-    def _young(self, slot: Ints, market: Ints) -> Floats | float:
-        """Relative variance of a level learned from few days, beyond what its detector knows: days are restless."""
-        if self.newcomers is not None:
-            return APART
-        if self.kind in ("share", "outcome"):
-            return 0.0
-        young: Floats = self.spread.always(self.day_window, market) / (1.0 + self.level.weight[slot])
-        return young
 
     def score(self, window: int, judged: Judged) -> Score:
         """Scored by the detector, and by how rare such a score has been in this window."""

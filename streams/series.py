@@ -11,7 +11,7 @@ import numpy as np
 
 from config.schema import Outcome, Series, Volume
 from detectors.base import SCORE_MAX, Bools, Floats, Ints, Observation, Score
-from detectors.conformal import ConformalRank
+from detectors.conformal import ConformalRank, ranked
 from detectors.negative_binomial import NegativeBinomialTail
 from detectors.predictive import PredictiveTail
 from detectors.shift import CountShift
@@ -83,10 +83,11 @@ class SeriesWatch(RateWatch):
 
     def _step_on(self, end: int, slot: Ints) -> None:
         x = self._pane(end, self.observe(end, 0, slot))
-        after, score = self.teller.step(_pick(self.series, slot), x)
+        before = _pick(self.series, slot)
+        after, score = self.teller.step(before, x)
         told = score.score
         if self.ranked:
-            past, p = RANK.calibrate(_pick(self.past, slot), told, x.learn)
+            past, p = ranked(RANK, _pick(self.past, slot), self.teller, before, told, x.learn)
             _put(self.past, slot, past)
             told = surprise(p)
         _put(self.series, slot, after)
@@ -130,9 +131,10 @@ class SeriesWatch(RateWatch):
         quiet = np.flatnonzero((self.stepped[slot] < end) & (self.stepped[slot] > 0))
         if len(quiet):
             still = Observation(*(a[quiet] for a in x))._replace(learn=np.zeros(len(quiet), dtype=np.bool_))  # type: ignore[arg-type]
-            now = self.teller.step(_pick(self.series, slot[quiet]), still)[1].score
+            before = _pick(self.series, slot[quiet])
+            now = self.teller.step(before, still)[1].score
             if self.ranked:
-                now = surprise(RANK.calibrate(_pick(self.past, slot[quiet]), now, still.learn)[1])
+                now = surprise(ranked(RANK, _pick(self.past, slot[quiet]), self.teller, before, now, still.learn)[1])
             over = (end[quiet] - self.stepped[slot[quiet]] >= SILENT) & (still.expected * (DAY / self.base) < DUE_MIN)
             told[quiet] = np.where(over, 0.0, np.minimum(now, SCORE_MAX))
         return Score(told, x.expected / self.test.effect, np.full(len(slot), np.nan))

@@ -21,9 +21,10 @@ class Shard:
 
     @property
     def start(self) -> int:
-        """The offset to read from: as far before the state's as alerts may quote."""
+        """The offset to read from: as far before the state's as alerts may quote and events may come again."""
         quoted = self.engine.next_evidence() or self.engine.next_offset  # bad records may stand behind the last good
-        return max(min(quoted, self.engine.next_offset) - self.engine.limits.evidence, 0)
+        limits, state = self.engine.limits, self.engine.next_offset
+        return max(min(min(quoted, state) - limits.evidence, state - limits.duplicates), 0)
 
     @property
     def restored(self) -> bool:

@@ -48,6 +48,7 @@ class Memo(msgspec.Struct, frozen=True):
     live: int
     hours: list[tuple[int, int, int]]
     evidence_end: int
+    void: list[int]
     begun: list[tuple[int, int, int]]
     overturned: list[tuple[int, int]]
     repeats: list[list[tuple[int, list[tuple[int, str, int]]]]]
@@ -157,6 +158,7 @@ def _memo(engine: Engine) -> Memo:
         cohorts=list(people.cohorts),
         live=people.live,
         evidence_end=engine.evidence.end,
+        void=list(engine.deliveries.void),
         hours=[(hour, *offsets) for hour, offsets in engine.evidence.hours.items()],
         begun=sorted((*key, at) for key, at in engine.begun.items()),
         overturned=sorted(engine.overturned),
@@ -187,6 +189,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     people.cohorts = {(market, category): code for code, (market, category) in enumerate(memo.cohorts)}
     people.live = memo.live
     engine.evidence.end = memo.evidence_end
+    engine.deliveries.void = dict.fromkeys(memo.void)
     engine.evidence.hours = {hour: (first, after) for hour, first, after in memo.hours}
     repeats = [w for w in plan.rare_watches() if isinstance(w, RepeatWatch)]
     for watch, times, touched in zip(repeats, memo.repeats, memo.repeats_touched, strict=True):

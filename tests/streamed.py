@@ -87,7 +87,7 @@ CATEGORIES = ("beauty", "fashion", "electronics", "food", "toys")
 
 
 def hostile(seed: int, n: int = 2_200, hours: int = 26, creators: int = 32) -> list[Record]:
-    """Two days of everything that may go wrong: late, ahead and absurd clocks, newcomers, returners, bad records."""
+    """Two days of everything that may go wrong: wrong clocks, repetitions, newcomers, returners, bad records."""
     rng = np.random.default_rng(seed)
     names = [kind for kind, _ in KINDS]
     weight = np.array([w for _, w in KINDS]) / sum(w for _, w in KINDS)
@@ -97,6 +97,9 @@ def hostile(seed: int, n: int = 2_200, hours: int = 26, creators: int = 32) -> l
         fate = rng.random()
         if fate < 0.01:
             pairs.append((b"c1", [None, b"{", b'{"event_id":"x"}', b"\xff\xfe", b"[]"][int(rng.integers(5))]))
+            continue
+        if fate > 0.96 and pairs:  # delivered again
+            pairs.append(pairs[-int(rng.integers(1, min(len(pairs), 400) + 1))])
             continue
         at = now - int(rng.exponential(20_000))
         if fate < 0.03:

@@ -1,12 +1,13 @@
 """The beta-binomial tail: exact, honest under its null, fair between few and many trials."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from detectors.base import observe
-from detectors.beta_binomial import BetaBinomialTail
+from detectors.beta_binomial import BetaBinomialState, BetaBinomialTail
 from detectors.tails import share_tail
 
 SPEC = BetaBinomialTail()
@@ -71,3 +72,26 @@ def test_the_usual_range_and_the_clearing_value_follow_the_predictive():
     clear = SPEC.clears_at(state, x, 1.5)
     assert (SPEC.step(state, x._replace(value=clear))[1].score < 1.5).all()
     assert (SPEC.step(state, x._replace(value=clear + 1))[1].score >= 1.5).all()
+
+
+def test_those_under_their_peers_share_vary_by_the_same_concentration_at_least() -> None:
+    n, trials, rng, own = 40_000, 500, np.random.default_rng(7), 0.05
+    state = BetaBinomialState(*(np.full(n, a) for a in (own * 1e7, 1e7, 0.0, 0.0)))
+    told = (1.0 - 0.2) / (0.2 * 51.0)  # of peers at 20 %: a concentration of 50
+    value = rng.binomial(trials, rng.beta(own * 50.0, (1.0 - own) * 50.0, n))
+    x = observe(value, exposure=np.full(n, trials), expected=np.full(n, 0.2 * trials), dispersion=told)
+    p = BetaBinomialTail(concentration_max=1e6).step(state, x)[1].p_value
+    assert (p <= 1e-3).mean() < 1e-3 + 4.5 * np.sqrt(1e-3 / n)
+
+
+@pytest.mark.parametrize("own", [0.05, 0.15, 0.3])
+def test_a_stated_dispersion_holds_for_those_whose_own_share_is_not_their_peers(own):
+    n, trials, rng, spec = 40_000, 500, np.random.default_rng(6), BetaBinomialTail(concentration_max=1e6)
+    shares = (1.0 - own) / (own * 0.1) - 1.0  # of a beta of relative variance 0.1
+    state = BetaBinomialState(*(np.full(n, a) for a in (own * 1e7, 1e7, 0.0, 0.0)))
+    value = rng.binomial(trials, rng.beta(own * shares, (1.0 - own) * shares, n))
+    x = observe(value, exposure=np.full(n, trials), expected=np.full(n, 0.05 * trials), dispersion=0.1)
+    p = spec.step(state, x)[1].p_value
+    for level in (1e-2, 1e-3):
+        assert (p <= level).mean() < level + 4.5 * np.sqrt(level / n)
+        assert (p <= level).mean() > level / 2  # nor blind to them

@@ -100,6 +100,19 @@ def test_gaussian_mean_and_sd_are_the_warmups_and_then_frozen():
     assert frozen.evidence[0] == pytest.approx((150 - values.mean()) / values.std() - 0.5)
 
 
+@pytest.mark.parametrize(("warmup", "told"), [(50, 0.21), (200, 0.10), (0, 0.05)])
+def test_streams_with_nothing_wrong_reach_a_score_of_8_as_often_as_it_is_said(warmup, told):
+    rng, n = np.random.default_rng(8), 1_500
+    spec = GaussianCusum(warmup=max(warmup, 2), sd_min=1e-9)
+    state, reached = spec.init(n), np.zeros(n, dtype=bool)
+    if warmup == 0:  # the level is known
+        state = state._replace(variance=np.ones(n), learned=np.full(n, 2))
+    for _ in range(warmup + 1_000):
+        state, score = spec.step(state, observe(rng.normal(0.0, 1.0, n)))
+        reached |= score.score >= 8.0
+    assert abs(reached.mean() - told) < 0.005 + 4.5 * np.sqrt(told * (1 - told) / n)
+
+
 def test_a_gaussian_shift_of_one_sd_is_found_and_dated():
     rng = np.random.default_rng(6)
     for direction, sign in (("up", 1.0), ("down", -1.0)):

@@ -4,6 +4,8 @@ import doctest
 import functools
 import importlib
 import io
+import itertools
+import math
 import operator
 import pkgutil
 from typing import Any
@@ -40,7 +42,7 @@ MEMBERS = [
 CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
     "NegativeBinomialTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"dispersion_prior": 0.1}, {"side": "low"}],
     "BetaBinomialTail": [{}, {"prior_strength": 1.0, "memory": 2.0}, {"concentration_max": 5.0}],
-    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}],
+    "PredictiveTail": [{}, {"prior_strength": 30.0, "memory": 1.5}, {"memory": 1e9}],
     "PoissonFocus": [{}, {"direction": "down"}, {"candidates": 3}],
     "CountCusum": [{}, {"direction": "down"}, {"rate": 8.0}],
     "GaussianCusum": [{}, {"direction": "down", "warmup": 3, "shift": 2.0}],
@@ -67,7 +69,7 @@ CONFIGURATIONS: dict[str, list[dict[str, Any]]] = {
         {"lags": 3, "every": 2, "library": 2, "k": 2, "warmup": 1},
     ],
     "PeaksOverThreshold": [{"warmup": 3}, {"direction": "down", "tail": 0.5, "warmup": 1}, {"direction": "both"}],
-    "Ensemble": [{}, {"members": MEMBERS, "agreement": 0.0, "memory": 9.0}],
+    "Ensemble": [{}, {"members": MEMBERS, "agreement": 0.0, "memory": 9.0}, {"members": MEMBERS[:1], "memory": 1e4}],
     "Concentration": [{}, {"prior_strength": 0.5, "memory": 2.0}, {"surprise_max": 0.5}],
 }
 SPECS = [
@@ -88,7 +90,7 @@ EXACT_GAP = {
     "GaussianCusum": ("mean", "variance", "learned", "evidence"),
     "PageHinkley": ("mean", "variance", "learned", "evidence"),
     "CountShift": ("sums", "peaks"),
-    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent"),
+    "GaussianFocus": ("panes", "origin", "mean", "squares", "steps", "recent", "counts", "totals", "jumps"),
     "Bocpd": ("lived", "weight", "panes", "total", "mass", "spread", "before"),
     "EwmaZ": ("mean", "variance", "weight", "learned"),
     "RobustZ": ("ring", "learned"),
@@ -127,6 +129,7 @@ def history(spec: Any, n: int, steps: int, seed: int = 7) -> list[Observation]:
                 gap=gap,
                 gap_expected=gap * expected * 0.3,
                 learn=rng.random(n) < 0.8,
+                between=np.where(rng.random(n) < 0.5, 0.0, rng.uniform(0.0, 1.5, n)),
             )
         )
     return rows
@@ -183,6 +186,55 @@ def test_what_a_reason_quotes_is_bit_for_bit_the_same_alone(spec):
 
 
 @every_detector
+def test_the_value_that_clears_does_clear_and_is_the_nearest_to_do_so(spec):
+    if not hasattr(spec, "clears_at"):
+        return
+    rows = [x._replace(value=np.nan_to_num(x.value)) for x in history(spec, 200, 30)]
+    state, _ = run(spec, rows)
+    for far in (0.0, 30.0):
+        x = rows[-1]._replace(value=np.full(200, far), exposure=np.maximum(rows[-1].exposure, 2.0 * far))
+        clears, floor = spec.clears_at(state, x, 2.0), 0.0 if hasattr(spec, "tail") else -np.inf
+        if getattr(spec, "direction", "up") == "both":
+            assert np.isnan(clears).all()
+            continue
+        low = getattr(spec, "direction", "") == "down" or getattr(spec, "side", "") == "low"
+        nearer = clears + (-1.0 if low else 1.0)
+        scores, beyond = (spec.step(state, x._replace(value=v))[1].score for v in (clears, nearer))
+        assert (scores < 2.0 + 1e-9).all()
+        between = nearer > far if low else (nearer < far) & (nearer > floor)
+        if hasattr(spec, "ready"):
+            between &= spec.ready(state)
+        assert (beyond[between] >= 2.0 - 1e-9).all()
+
+
+def bounds(kind: type) -> dict[str, tuple[float, float]]:
+    """The lowest and highest value of every field that is a number with a fraction; infinite where there is none."""
+    found = {}
+    for field in msgspec.inspect.type_info(kind).fields:
+        of = field.type
+        if isinstance(of, msgspec.inspect.FloatType):
+            low = of.ge if of.gt is None else math.nextafter(of.gt, math.inf)
+            high = of.le if of.lt is None else math.nextafter(of.lt, -math.inf)
+            found[field.name] = (-math.inf if low is None else low, math.inf if high is None else high)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(FOUND))
+def test_no_setting_that_is_accepted_silences_a_detector(name):
+    for field, ends in bounds(FOUND[name]).items():
+        assert np.isfinite(ends).all(), f"{field} needs a lower and an upper bound"
+        for value, row in itertools.product(ends, CONFIGURATIONS[name]):
+            spec = msgspec.convert({**row, field: value}, FOUND[name])
+            rows = history(spec, 40, 20)
+            rows[10] = rows[10]._replace(value=np.where(np.arange(40) % 2 == 0, 1e9, rows[10].value))
+            state, scores = run(spec, rows)
+            for part in state:
+                assert np.isfinite(part).all(), (field, value)
+            for x, score in zip(rows, scores, strict=True):
+                assert np.isfinite(score.score[~np.isnan(x.value)]).all(), (field, value)
+
+
+@every_detector
 def test_the_entities_order_does_not_matter(spec):
     rows = history(spec, 301, 8)
     order = np.random.default_rng(1).permutation(301)
@@ -226,12 +278,42 @@ def test_scoring_without_learning_keeps_the_state(spec):
     assert_same_bits(spec.step(state, x)[0], state)
 
 
+def as_bytes(score: Any) -> list[bytes]:
+    return [a.tobytes() for a in score]
+
+
+def remembers_elsewhere(spec: Any) -> bool:
+    """Whether its scores depend on more than state and observations: on another past, or on what comes after."""
+    rows = history(spec, 30, 6)
+    state, scores, told = spec.init(30), [], []
+    for x in rows:
+        state, score = spec.step(state, x)
+        scores.append(score)
+        told.append(as_bytes(score))
+    run(spec, history(spec, 30, 6, seed=99))
+    again = run(spec, rows)[1]
+    return [as_bytes(a) for a in scores] != told or [as_bytes(a) for a in again] != told
+
+
 @every_detector
-def test_the_future_changes_no_past_score(spec):
-    rows = history(spec, 30, 12)
-    other = rows[:6] + history(spec, 30, 6, seed=99)
-    for a, b in zip(run(spec, rows)[1][:6], run(spec, other)[1][:6], strict=True):
-        assert_same_bits(a, b)
+def test_all_of_a_detectors_memory_is_in_its_state(spec):
+    assert not remembers_elsewhere(spec)
+
+
+@pytest.mark.parametrize("where", ["in itself", "in what it gave"])
+def test_the_same_check_sees_a_memory_elsewhere(where):
+    spec, seen = FOUND["EwmaZ"](), np.zeros(30)
+
+    class Leaky:
+        init = staticmethod(spec.init)
+
+        @staticmethod
+        def step(state: Any, x: Observation) -> tuple[Any, Any]:
+            after, score = spec.step(state, x)
+            seen[:] = seen + 1.0 if where == "in itself" else x.time
+            return after, score._replace(expected=seen.copy() if where == "in itself" else seen)
+
+    assert remembers_elsewhere(Leaky())
 
 
 @every_detector
@@ -291,30 +373,43 @@ def own_null(spec: Any, rng: np.random.Generator) -> tuple[list[Observation], in
     A detector that is not named here learns its law from its past: 300 samples of nothing but noise.
     """
     n, name = 60_000, type(spec).__name__
-    expected, told = np.exp(rng.normal(1.5, 1.5, n)), np.where(rng.random(n) < 0.5, 0.0, 0.3)
+    told, between = (np.where(rng.random(n) < 0.5, 0.0, some) for some in (0.3, rng.uniform(0.02, 1.0, n)))
     if name in ("NegativeBinomialTail", "PredictiveTail"):  # new entities, whose levels the prior draws
-        own = 2.0 ** (rng.integers(-16, 7, n) / 2) if name == "PredictiveTail" else 0.0
-        phi = 1.0 / spec.prior_strength + told + own
+        low = getattr(spec, "side", "high") == "low"  # few are so rare that a fall could be
+        expected = np.exp(rng.normal(5.0 if low else 1.5, 1.5, n))
+        if name == "PredictiveTail":
+            phi = 1.0 / spec.prior_strength + told + 2.0 ** (rng.integers(-16, 7, n) / 2)
+        else:
+            phi = np.where(between > 0.0, between, 1.0 / spec.prior_strength) + told
         value = rng.poisson(expected * rng.gamma(1.0 / phi, phi))
-        return [observe(value, expected=expected, dispersion=told)], 0
+        return [observe(value, expected=expected, dispersion=told, between=between)], 0
     if name == "BetaBinomialTail":
         trials, share = rng.integers(1, 200, n), rng.uniform(0.02, 0.4, n)
-        known = min(spec.prior_strength, spec.concentration_max)
+        known = np.minimum(spec.strength(between, share), spec.concentration_max)
         value = rng.binomial(trials, rng.beta(known * share, np.maximum(known * (1.0 - share), 1.0)))
-        return [observe(value, exposure=trials, expected=trials * share)], 0
-    if name == "Concentration":  # each of 40 events by somebody new, or by one of those before
-        events = np.zeros((5_000, 40), dtype=np.int64)
-        for i in range(1, 40):
-            before = events[np.arange(5_000), rng.integers(0, i, 5_000)]
-            events[:, i] = np.where(rng.random(5_000) < 50.0 / (50.0 + i), i, before)
-        busiest = np.max([(events == i).sum(axis=1) for i in range(40)], axis=0)
-        return [observe(busiest, exposure=40.0, expected=busiest.mean())], 0
+        return [observe(value, exposure=trials, expected=trials * share, between=between)], 0
+    if name == "Concentration":
+        return urns(rng, 1_500, 50), 40
     return [observe(rng.normal(100.0, 10.0, 400), expected=100.0, time=i) for i in range(400)], 300
 
 
-def surplus(spec: Any, rows: list[Observation], first: int, slack: float = 1.0) -> float:
+def urns(rng: np.random.Generator, n: int, steps: int) -> list[Observation]:
+    """Each of 20 to 119 events is by somebody new, with chance 5 to so many as were before, or by one of those."""
+    trials = rng.integers(20, 120, n * steps)
+    every, row = np.arange(trials.max()), np.arange(n * steps)
+    actor = np.zeros((n * steps, len(every)), dtype=np.int64)
+    for i in every[1:]:
+        before = actor[row, rng.integers(0, i, n * steps)]
+        actor[:, i] = np.where(rng.random(n * steps) < 5.0 / (5.0 + i), i, before)
+    code = (row[:, None] * len(every) + actor)[every < trials[:, None]]
+    busiest = np.bincount(code, minlength=n * steps * len(every)).reshape(n * steps, -1).max(axis=1)
+    peers = np.bincount(trials, busiest) / np.maximum(np.bincount(trials), 1)
+    parts = (a.reshape(steps, n) for a in (busiest, trials, peers[trials]))
+    return [observe(value, exposure=events, expected=due) for value, events, due in zip(*parts, strict=True)]
+
+
+def surplus(p: Any, slack: float = 1.0) -> float:
     """By how many standard errors p-values fall under a level more often than it says; the worst level counts."""
-    p = np.array([score.p_value for score in run(spec, rows)[1][first:]])
     worst = -np.inf
     for level in (0.1, 0.03, 0.01, 0.003, 0.001):
         shares = (p <= level).mean(axis=0)  # of each entity, whose own p-values hang together
@@ -323,30 +418,19 @@ def surplus(spec: Any, rows: list[Observation], first: int, slack: float = 1.0) 
     return worst
 
 
-class Hasty:
-    """A detector that is twice as sure as it may be."""
-
-    def __init__(self, spec: Any) -> None:
-        self.init, self._spec = spec.init, spec
-
-    def step(self, state: Any, x: Observation) -> tuple[Any, Any]:
-        state, score = self._spec.step(state, x)
-        return state, score._replace(p_value=score.p_value / 2.0)
+# How many times too sure the check must see; where p-values are bounds, for any dependence or number of actors, less.
+TOO_SURE, CAUTIOUS = 2.0, {"Concentration": 16.0, "Ensemble": 16.0}
 
 
 @every_detector
-def test_p_values_are_super_uniform_under_the_detectors_own_null(spec):
+def test_p_values_are_super_uniform_under_the_detectors_own_null_and_too_sure_ones_would_be_seen(spec):
     if np.isnan(run(spec, history(spec, 40, 6))[1][-1].p_value).all():
         return
     rows, first = own_null(spec, np.random.default_rng(2))
-    assert surplus(spec, rows, first, slack=1.0 if first == 0 else 1.5) < 4.5
-
-
-@pytest.mark.parametrize("name", ["NegativeBinomialTail", "BetaBinomialTail", "PredictiveTail"])
-def test_the_same_check_catches_a_detector_that_is_twice_too_sure(name):
-    spec = FOUND[name]()
-    rows, first = own_null(spec, np.random.default_rng(2))
-    assert surplus(Hasty(spec), rows, first) > 10.0
+    p, slack = np.array([score.p_value for score in run(spec, rows)[1][first:]]), 1.0 if first == 0 else 1.5
+    assert surplus(p, slack) < 4.5
+    alone = len(getattr(spec, "members", "")) == 1  # one member is no bound
+    assert surplus(p / (TOO_SURE if alone else CAUTIOUS.get(type(spec).__name__, TOO_SURE)), slack) > 4.5
 
 
 @pytest.mark.parametrize("name", sorted(SCALE_INVARIANT))
@@ -363,31 +447,57 @@ def test_a_scale_free_score_does_not_change_with_the_unit(name, unit):
         np.testing.assert_allclose(b.expected, a.expected * unit, rtol=1e-9)
 
 
+def restless(rng: np.random.Generator, n: int, at: int) -> tuple[Observation, Observation]:
+    """A pane after a gap of any length, at any expectation, and one of its quiet panes."""
+    gap = rng.choice([0, 0, 1, 2, 7, 12, 40], n)
+    expected = rng.uniform(0.2, 3.0, n)
+    value = np.minimum(rng.poisson(expected * rng.choice([1.0, 3.0])), 20)
+    x = observe(
+        value, exposure=20.0, expected=expected, dispersion=0.1, time=at, gap=gap, gap_expected=gap * expected
+    )  # fmt: skip
+    return x, x._replace(value=np.zeros(n), gap=0 * gap, gap_expected=0.0 * expected)
+
+
 @every_detector
 def test_a_gap_equals_stepping_the_quiet_panes(spec):
-    gap = np.array([1, 2, 7, 40])
-    quiet = observe(np.zeros(4), exposure=20.0, expected=2.0, dispersion=0.1)
-    warm = [
-        observe(value, exposure=20.0, expected=2.0, dispersion=0.1, time=i)
-        for i, value in enumerate([[3, 0, 2, 9], [1, 4, 2, 2], [5, 2, 7, 1], [2, 2, 0, 12]])
-    ]
-    last = observe([4, 1, 0, 3], exposure=20.0, expected=2.0, dispersion=0.1, time=99)
-    state, _ = run(spec, warm)
-    closed, closed_score = spec.step(state, last._replace(gap=gap, gap_expected=2.0 * gap))
-    stepped = state
-    for i in range(gap.max()):
-        pane = quiet._replace(value=np.where(i < gap, 0.0, np.nan), time=quiet.time + 10 + i)
-        stepped, _ = spec.step(stepped, pane)
-    stepped, stepped_score = spec.step(stepped, last)
+    rng, n = np.random.default_rng(6), 12
     fields = EXACT_GAP.get(type(spec).__name__)
-    if fields is None:
-        assert_same_bits(spec.step(state, last)[0], closed)
+    closed = stepped = spec.init(n)
+    for i in range(10):
+        x, quiet = restless(rng, n, i)
+        if fields is None:
+            alone, _ = spec.step(closed, x._replace(gap=0 * x.gap, gap_expected=0.0 * x.gap_expected))
+            closed, _ = spec.step(closed, x)
+            assert_same_bits(alone, closed)
+            continue
+        for j in range(x.gap.max()):
+            stepped, _ = spec.step(stepped, quiet._replace(value=np.where(j < x.gap, 0.0, np.nan)))
+        stepped, stepped_score = spec.step(stepped, x._replace(gap=0 * x.gap, gap_expected=0.0 * x.gap_expected))
+        closed, score = spec.step(closed, x)
+        for field in fields:
+            np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(score.expected, stepped_score.expected, rtol=1e-9, atol=1e-12)
+        if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
+            np.testing.assert_allclose(score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
+
+
+@every_detector
+def test_a_detector_that_warms_up_says_when_it_is_ready_and_scores_0_until_then(spec):
+    if not any(field.startswith(("warmup", "shortest", "members")) for field in spec.__struct_fields__):
+        assert not hasattr(spec, "ready")
         return
-    for field in fields:
-        np.testing.assert_allclose(getattr(closed, field), getattr(stepped, field), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(closed_score.expected, stepped_score.expected, rtol=1e-9)
-    if type(spec).__name__ not in ("NegativeBinomialTail", "PredictiveTail"):  # their dispersion is approximate
-        np.testing.assert_allclose(closed_score.score, stepped_score.score, rtol=1e-6, atol=2e-6)
+    rng, n = np.random.default_rng(4), 20
+    state, said = spec.init(n), 0
+    for i in range(400):
+        before = spec.ready(state)
+        state, score = spec.step(state, observe(rng.poisson(5.0, n), exposure=20.0, expected=5.0, time=i * 600_000))
+        after = spec.ready(state)
+        assert (after | ~before).all()
+        if type(spec).__name__ != "Ensemble":  # of which some members are ready before others
+            assert (score.score[~after] == 0).all()
+        said += (score.score[after] != 0).any()
+    assert after.all()
+    assert said > 0 or type(spec).__name__ == "BrokenTrend"  # which is silent where nothing breaks
 
 
 @every_detector

@@ -83,7 +83,7 @@ def test_limits_hit_in_the_middle_of_a_batch_give_the_same_bytes() -> None:
     rng = np.random.default_rng(5)
     tight = eager(entities=22, waiting=1, evidence=60, open_episodes=6)
     ways = [cuts(rng, len(records), 300), list(range(len(records)))]
-    engine = same(records, tight, ways, 10)
+    engine = same(records, tight, ways, 6)
     hit = {label for what, label in engine.counts if what == "limit_hit"}
     assert hit == {"entities", "waiting", "open_episodes"}
     assert engine.people.live <= 22

@@ -33,12 +33,13 @@ def steady(hours: float, creators: int = 6, every: int = 3 * MINUTE, start: int 
     """Orders in turn, and a burst of engagement from low-trust accounts after 20 hours."""
     pairs = []
     for i in range(int(hours * HOUR // every)):
-        at = start + i * every
-        pairs.append(event(i, "order.paid", f"c{i % creators}", at, actor_id=f"u{i % 7}", amount=3.0))
+        at, day = start + i * every, start // DAY  # ids of their own
+        pairs.append(event(f"{i}-{day}", "order.paid", f"c{i % creators}", at, actor_id=f"u{i % 7}", amount=3.0))
         if i % 2:
-            pairs.append(event(f"{i}n", "content.engaged", f"c{i // 2 % creators}", at, attrs={"trust": "normal"}))
+            more = {"attrs": {"trust": "normal"}}
+            pairs.append(event(f"{i}n-{day}", "content.engaged", f"c{i // 2 % creators}", at, **more))
         if 20 * HOUR <= at - start < 21 * HOUR:
-            pairs += [event(f"{i}l{j}", "content.engaged", "c1", at, attrs={"trust": "low"}) for j in range(3)]
+            pairs += [event(f"{i}l{j}-{day}", "content.engaged", "c1", at, attrs={"trust": "low"}) for j in range(3)]
     return pairs
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from detectors.base import observe
 from detectors.ensemble import LEVEL, SHAPE, Ensemble, merged, refractory
 from detectors.ewma import EwmaZ
+from detectors.generalized_pareto import PeaksOverThreshold
+from detectors.robust_z import RobustZ
 
 MINUTES = 300_000
 
@@ -43,6 +45,26 @@ def test_the_fused_p_value_keeps_its_false_alarm_rate(noise):
     late = p[300:]
     for level in (0.1, 0.01, 0.003):
         assert (late <= level).mean() <= level + 4 * np.sqrt(level / (late.size / 10))
+
+
+def test_it_keeps_it_from_the_first_value_on_also_where_a_warm_up_ends():
+    rng = np.random.default_rng(33)
+    _, p = run(Ensemble(), rng.normal(100, 10, (420, 100)))
+    for level in (0.01, 0.003, 0.001):
+        for part in (p[:200], p[200:300], p[300:]):
+            assert (part <= level).mean() <= level + 4.5 * np.sqrt(level / part.size)
+        assert ((p <= level).mean(axis=1) <= level + 4.5 * np.sqrt(level / 100) + 4.5 / 100).all()
+
+
+def test_the_zeros_of_a_warm_up_are_no_past_scores():
+    spec, rng = Ensemble(members=(*Ensemble().members, RobustZ(), PeaksOverThreshold())), np.random.default_rng(34)
+    state, learned = spec.init(5), np.zeros(len(spec.members))
+    for i in range(300):
+        learned += [member.ready(own).all() for member, own, _ in spec._parts(state)]
+        state, _ = spec.step(state, observe(rng.normal(100, 10, 5), time=i * MINUTES))
+        past = [(counts.counts > 0).any() for _, _, counts in spec._parts(state)]
+        assert past == (learned > 0).tolist()
+    assert (learned > 50).all()
 
 
 @given(st.lists(st.floats(0, 250), min_size=1, max_size=6), st.floats(0, 2))

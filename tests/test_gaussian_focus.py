@@ -79,6 +79,36 @@ def test_sixteen_candidates_lose_next_to_nothing_on_a_long_noisy_stream():
     assert worst == 0.0
 
 
+@pytest.mark.parametrize("level", [0.0, 0.1, 2.7])
+def test_a_lively_series_that_goes_still_is_dated_where_it_did_however_long_ago(level):
+    rng = np.random.default_rng(0)
+    lively = np.round(rng.normal(10.0, 1.0, (40, 100)), 2)
+    spec = GaussianFocus(direction="down")
+    state, highest = spec.init(100), np.zeros(100)
+    for i in range(140):
+        state, score = spec.step(state, observe(lively[i] if i < 40 else np.full(100, level), expected=0.37, time=i))
+        assert i < 45 or (score.score >= highest).all()
+        highest = score.score
+    assert (spec.changed_at(state) == 40).all()
+
+
+@both_baselines
+def test_what_is_constant_but_for_rounding_scores_0(baseline):
+    rng = np.random.default_rng(1)
+    spec = GaussianFocus(baseline=baseline, shortest=2)
+    state, level = spec.init(100), np.where(baseline == "known", 0.0, rng.uniform(0.0, 5.0, 100))
+    quiet, least = spec.init(100), rng.uniform(0.1, 5.0, 100)
+    for i in range(60):
+        expected = rng.choice([0.1, 0.7, 1.3], 100)
+        state, score = spec.step(state, observe(level + expected, expected=expected, time=i))
+        assert (score.score == 0).all()
+        if baseline == "unknown":
+            gap = rng.choice([0, 0, 5, 40], 100)
+            nothing = observe(np.zeros(100), expected=least, gap=gap, gap_expected=gap * least, time=i)
+            quiet, score = spec.step(quiet, nothing)
+            assert (score.score == 0).all()
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (1e-6, 3.0), (1e6, -1e9)])
 def test_the_score_has_no_scale_and_no_zero(scale, shift):
     values = np.random.default_rng(5).normal(0.0, 1.0, (60, 4))

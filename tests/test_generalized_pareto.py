@@ -34,6 +34,24 @@ def test_its_p_values_hold_within_a_factor_in_the_tail(noise, most):
         assert (late <= level).sum() < most * expected + 4 * np.sqrt(expected)
 
 
+@pytest.mark.parametrize(
+    ("noise", "young", "old"),  # by how much p-values are off at 0.001 and 0.0001, as the detector's text has it
+    [
+        (lambda rng, n: rng.normal(100, 10, n), (0.7, 1.4), (0.5, 0.3)),
+        (lambda rng, n: rng.poisson(0.3, n), (1.4, 8.0), (0.6, 1.1)),
+        (lambda rng, n: np.exp(rng.normal(0, 1.5, n)), (2.5, 16.0), (0.9, 3.1)),
+    ],
+    ids=["normal", "sparse counts", "lognormal"],
+)
+def test_young_and_old_entities_are_called_strange_as_often_as_it_is_said(noise, young, old):
+    rng = np.random.default_rng(24)
+    _, p = run(PeaksOverThreshold(), np.stack([noise(rng, 500) for _ in range(500)]))
+    for part, told in ((p[50:150], young), (p[300:], old)):
+        for level, factor in zip((1e-3, 1e-4), told, strict=True):
+            expected = factor * level * part.size
+            assert abs((part <= level).sum() - expected) < 0.1 * expected + 4.5 * np.sqrt(3.0 * expected + 1.0)
+
+
 def test_who_often_peaks_needs_a_higher_peak():
     rng = np.random.default_rng(22)
     calm, spiky = rng.normal(10, 1, 1_500), rng.normal(10, 1, 1_500)

@@ -89,7 +89,7 @@ def test_an_overturned_violation_leaves_its_pane_by_either_of_its_names_once(nam
 
 def test_no_cell_is_ever_negative() -> None:
     engine = Engine(eager(), TOPIC, 0)
-    engine.feed(hostile(9))
+    engine.feed(hostile(22))
     assert engine.counts["overturned", "violation.confirmed"] > 0
     assert all(int(ring.cells.min()) >= 0 for ring in engine.plan.rings.values())
 

@@ -61,6 +61,18 @@ def test_p_values_stay_super_uniform_once_the_level_is_learned():
     assert excess_of_false_alarms(np.concatenate(p)).max() < 4.0
 
 
+@pytest.mark.parametrize("expected", [30.0, 300.0])
+def test_few_large_samples_that_vary_by_themselves_do_not_pass_for_a_known_level(expected):
+    n, rng, spec = 20_000, np.random.default_rng(5), NegativeBinomialTail()
+    level = rng.gamma(2.0, 0.5, n)  # as the prior has it; and each day its own mood, of which the detector is told
+    state, early = spec.init(n), []
+    for _ in range(8):
+        value = rng.poisson(expected * level * rng.gamma(1 / 0.3, 0.3, n))
+        state, score = spec.step(state, observe(value, expected=np.full(n, expected), dispersion=0.3))
+        early.append((score.p_value <= 1e-3).mean())
+    assert max(early) < 7e-3  # two such variations multiplied are longer in the tail than one: 4e-3; unweighed 5e-2
+
+
 def test_scores_are_the_tail_of_the_negative_binomial():
     value, mean, dispersion = np.array([9.0, 30.0, 400.0]), np.array([1.0, 9.0, 120.0]), 0.25
     spec = NegativeBinomialTail(prior_strength=4.0)

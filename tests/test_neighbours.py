@@ -44,3 +44,12 @@ def test_multiplying_the_values_changes_no_score():
     values = np.random.default_rng(6).gamma(2.0, 1.0, 400)
     small, large = (run(NearestNeighbours(), factor * values)[1] for factor in (1.0, 8.0))
     np.testing.assert_allclose(small, large, atol=2e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 5.0])
+def test_the_first_value_that_is_new_in_a_constant_series_scores_most_and_then_it_is_forgotten(level):
+    _, scores = run(NearestNeighbours(lags=4, every=3), [level] * 100 + [500.0] + [level] * 40)
+    assert (scores[:100] == 0).all()
+    assert scores[100] == 300.0
+    assert (scores[100:104] >= scores[104:].max()).all()
+    assert (scores[104:] == 0).all()

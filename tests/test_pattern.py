@@ -45,3 +45,23 @@ def test_a_first_step_with_a_count_must_reach_it_within_its_limit():
     steps = Step(name="failed sign-in", within_ms=20, count=3), Step(name="new device", within_ms=30)
     spec = OrderedPattern(steps=steps)
     assert depths(spec, (0, 0), (15, 0), (21, 0), (30, 0), (40, 1)) == ([0, 0, 0, 1, 2], 15)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_in_whatever_order_a_steps_events_arrive_the_same_is_complete_afterwards(count):
+    rng = np.random.default_rng(count)
+    spec, complete = OrderedPattern(steps=(Step(name="failed sign-in", within_ms=40, count=count),)), 0
+    for _ in range(200):
+        times = rng.choice(200, 6, replace=False) + 1
+        _, start = depths(spec, *((int(t), 0) for t in times), (int(times.max()), 9))
+        newest = np.sort(times)[-count:]
+        together = newest[-1] - newest[0] <= 40
+        # one before the last may have been complete already, and live still
+        assert start == newest[0] if together else start <= newest[-1]
+        complete += together
+    assert complete > 5
+
+
+def test_a_late_older_event_takes_no_place_from_newer_ones():
+    spec = OrderedPattern(steps=(Step(name="failed sign-in", within_ms=40, count=2),))
+    assert depths(spec, (100, 0), (50, 0), (110, 0)) == ([0, 0, 1], 100)

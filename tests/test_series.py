@@ -8,6 +8,7 @@ import pytest
 from msgspec.json import decode
 
 from config.schema import Catalogue, Delay, Series, Severity
+from detectors.ewma import EwmaZ
 from detectors.predictive import PredictiveTail
 from detectors.shift import CountShift
 from streams.columns import Record
@@ -114,7 +115,7 @@ def test_the_episode_of_one_that_goes_on_selling_stays_open() -> None:
 # ---- volumes -------------------------------------------------------------------------------------------------
 
 
-def volumes(detector: CountShift | PredictiveTail, warning: float) -> Catalogue:
+def volumes(detector: CountShift | PredictiveTail | EwmaZ, warning: float) -> Catalogue:
     base = catalogue(orders=[3])
     signal = base.signals["orders"]
     test = change(signal.tests[0], measure="orders", of=None, detector=detector, severity=Severity(warning=warning))
@@ -164,6 +165,14 @@ def test_a_score_that_says_how_rare_one_pane_is_comes_with_its_p_value() -> None
         assert alert.p_value == pytest.approx(10.0**-alert.score, rel=1e-3)
         assert (alert.clears_at, alert.changed_at) == (None, None)
         assert "since" not in alert.reason
+
+
+@pytest.mark.parametrize("warmup", [3, 10_000])
+def test_what_a_detector_says_while_it_warms_up_is_no_past_score(warmup: int) -> None:
+    watch = run(burst(), volumes(EwmaZ(warmup=warmup), 1e6))[0].plan.watches[0][0]
+    assert isinstance(watch, SeriesWatch)
+    assert (watch.stepped > 0).sum() == 5
+    assert watch.past.counts.any() == watch.told.any() == (warmup == 3)
 
 
 def test_a_rise_below_the_least_effect_never_adds_up() -> None:

@@ -19,6 +19,7 @@ from tests.streamed import HOUR, START, TOPIC, Result, event, keep, numbered, ru
 DETECTORS = {kind.__struct_config__.tag: kind for kind in typing.get_args(SeriesDetector)}
 SMALL: dict[str, dict[str, Any]] = {  # short memories and warmups
     "bocpd": {"runs": 4}, "broken_trend": {"shortest": 2, "window": 8}, "ewma_chart": {"warmup": 3},
+    "ensemble": {"members": [{"type": "ewma_z", "warmup": 3}, {"type": "robust_z", "window": 5, "warmup": 3}]},
     "ewma_z": {"warmup": 3}, "gaussian_cusum": {"warmup": 3}, "gaussian_focus": {"shortest": 2, "candidates": 4},
     "nearest_neighbours": {"lags": 2, "every": 2, "library": 4, "k": 2, "warmup": 1}, "page_hinkley": {"warmup": 3},
     "peaks_over_threshold": {"warmup": 3}, "relative_entropy": {"window": 4, "warmup": 5, "bins": 3, "references": 2},

@@ -16,7 +16,9 @@ from streams.ticks import Tick
 
 CATALOGUE = load()
 ONE = {"order_spike": CATALOGUE.signals["order_spike"]}
-CLOCK = msgspec.structs.replace(CATALOGUE, signals=ONE)  # where only time is asked
+change = msgspec.structs.replace
+SHORT = change(CATALOGUE.engine, limits=change(CATALOGUE.engine.limits, duplicates=5_000))
+CLOCK = change(CATALOGUE, signals=ONE, engine=SHORT)  # where only time is asked
 PANE = 15 * 60 * 1000
 
 
@@ -84,7 +86,7 @@ def test_evidence_is_refilled_before_anything_is_judged(records: list[Record]) -
     restored = Engine(CLOCK, "t", 0)
     state.restore(restored, state.take(engine))
     shard = Shard(restored)
-    assert shard.start == max(20_500 - CLOCK.engine.limits.evidence, 0)
+    assert shard.start == 20_500 - CLOCK.engine.limits.evidence
     assert not shard.restored
     shard.feed(records[shard.start : 20_500])
     assert shard.restored

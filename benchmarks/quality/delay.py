@@ -83,7 +83,7 @@ def window(state: Any, x: Observation) -> tuple[Any, Floats]:
 
 def negative_binomial_focus(state: Any, x: Observation) -> tuple[Any, Floats]:
     """FOCuS with the negative binomial's own likelihood: exact for a constant mean, which has the same hull."""
-    state, _ = PoissonFocus().step(state, x)
+    state, _ = PoissonFocus().step(state, x._replace(dispersion=np.zeros_like(x.dispersion)))  # unweighted sums
     mean, phi = x.expected[:, None], x.dispersion[:, None]
     rate = np.maximum(state.hits / np.maximum(state.mass, 1e-9), 1.0)
     gain = np.log1p((rate - 1.0) / (1.0 + phi * rate * mean))

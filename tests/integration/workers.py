@@ -20,11 +20,13 @@ COMMAND = Path(sys.executable).with_name("ripcurrent")
 class WorkerProcess:
     """`ripcurrent run` as its own process, its log in a file."""
 
-    def __init__(self, log: Path, **environ: str) -> None:
+    def __init__(self, log: Path, mutation: str | None = None, **environ: str) -> None:
+        """`mutation` names what is broken in it on purpose (tests/mutated_worker.py)."""
         self.log = log
+        broken = [sys.executable, "-m", "tests.mutated_worker", mutation or ""]
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                [str(COMMAND), "run"],
+                [*(broken if mutation else [str(COMMAND)]), "run"],
                 env={**os.environ, "RIPCURRENT_HTTP_PORT": "0", **environ},
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -53,6 +55,13 @@ class WorkerProcess:
         """As a machine that loses power would."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
+
+    def freeze(self) -> None:
+        """As a machine under pressure might: nothing runs, nothing is closed."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def stop(self) -> int:
         """As an orchestrator would; the exit code."""
