@@ -80,7 +80,7 @@ def list_letters(
                     print(*(name.ljust(width) for name, width in HEAD), "    bytes  redriven")
                 found[letter.reason] += 1
                 redriven[letter.reason] += done
-                print(letter.line(done).decode() if json else _row(letter, done))
+                print(letter.line(done) if json else _row(letter, done))
     for line in _totals(found, redriven, topic):
         print(line, file=sys.stderr if json else sys.stdout)
 

@@ -11,6 +11,7 @@ So no letter is ever changed, and Kafka, which deletes from the beginning, never
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -72,10 +73,10 @@ class Letter(NamedTuple):
         """Bytes of key and value."""
         return len(self.key or b"") + len(self.value or b"")
 
-    def line(self, redriven: bool) -> bytes:
-        """The letter as a line of JSON, without its key and value."""
+    def line(self, redriven: bool) -> str:
+        """The letter as a line of JSON in ASCII, which does nothing to a terminal; without its key and value."""
         origin = self.origin
-        return msgspec.json.encode(
+        return json.dumps(
             {
                 "partition": self.partition,
                 "offset": self.offset,

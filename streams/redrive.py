@@ -81,8 +81,9 @@ class Reader:
         where = f"{self.topic}:{partition}:{offset}"
         record = next(self._records(tp, offset), None) if self._first[tp] <= offset < self._end[tp] else None
         if record is None or record.offset != offset:
-            span = f"there are {self._first[tp]} to {self._end[tp] - 1}" if self._end[tp] else "it is empty"
-            raise KafkaUnusableError(f"{where}: there is no dead letter; offsets of this partition: {span}")
+            first, end = self._first[tp], self._end[tp]
+            span = f"has offsets from {first} to {end - 1}" if first < end else "is empty"
+            raise KafkaUnusableError(f"{where}: there is no dead letter; the partition {span}")
         if is_note(record.headers):
             raise KafkaUnusableError(f"{where}: is no dead letter, but the note of what was redriven; see: dlq list")
         return _letter(record), offset in self._notes(tp, offset)
@@ -242,11 +243,13 @@ def _transactions(servers: str, name: str) -> Iterator[KafkaProducer]:
     try:
         made.init_transactions()
         yield made
-    except BaseException:
+    except BaseException as error:
         # So that readers of the source need not wait until Kafka does it. In a thread, because there is no time limit.
         abort = threading.Thread(target=_abort, args=(made,), daemon=True)
         abort.start()
         abort.join(5)
+        if any(fenced in str(error) for fenced in ("ProducerFenced", "InvalidProducerEpoch")):
+            raise KafkaUnusableError("Another redrive has begun, and goes on with what is left") from error
         raise
     finally:
         made.close(timeout=5)

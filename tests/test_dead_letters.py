@@ -189,5 +189,12 @@ def test_a_line_of_json_says_all_but_key_and_value() -> None:
     }  # fmt: skip
 
 
+def test_a_line_of_json_is_ascii_whatever_the_headers_say() -> None:
+    line = letter("\x1b[2J\u009b2J\u202e", path="ร้าน").line(False)
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["path"] == "ร้าน"
+
+
 def test_a_cut_text_says_that_it_was_cut() -> None:
     assert (cut("12345", 5), cut("123456", 5)) == ("12345", "1234…")

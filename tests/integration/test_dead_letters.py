@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaError
 
 from streams import clients, redrive
 from streams.columns import Record
@@ -324,15 +323,23 @@ def test_ctrl_c_says_what_was_done_and_leaves_nothing_that_readers_wait_for(
     assert pairs([r for r in records(kafka, topics.source) if r.value != b"next"]) == Counter(letters)
 
 
-def test_a_redrive_that_another_one_took_over_from_sends_nothing_more(kafka: str, topics: Topics) -> None:
-    letters = set_aside(kafka, topics, 20)
-    with redrive._transactions(kafka, f"{topics.dlq}-redrive") as first:
-        first.begin_transaction()
-        first.send(topics.source, b"void", key=b"c_1").get(timeout=30)
-        redrive.redrive(kafka, topics.dlq, Choice(), redrive.Outcome())
-        first.send(topics.source, b"void too", key=b"c_1")
-        with pytest.raises(KafkaError):
-            first.commit_transaction()
+def test_a_redrive_that_another_one_took_over_from_sends_nothing_more(
+    kafka: str, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters, send_batch, batches = set_aside(kafka, topics, 60), redrive._send, []
+
+    def overtaken(*arguments: Any) -> None:
+        batches.append(arguments)
+        if len(batches) == 2:
+            monkeypatch.setattr(redrive, "_send", send_batch)
+            redrive.redrive(kafka, topics.dlq, Choice(), redrive.Outcome())
+            monkeypatch.setattr(redrive, "_send", overtaken)
+        send_batch(*arguments)
+
+    monkeypatch.setattr(redrive, "_send", overtaken)
+    with pytest.raises(clients.KafkaUnusableError, match="Another redrive has begun"):
+        redrive.redrive(kafka, topics.dlq, Choice(), redrive.Outcome(), batch=10)
+    assert len(batches) == 2
     assert pairs(records(kafka, topics.source)) == Counter(letters)
 
 
