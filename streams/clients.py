@@ -111,6 +111,7 @@ def consumer(bootstrap: str) -> Iterator[KafkaConsumer]:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",  # what a redrive began and did not end is nothing
         max_poll_records=5_000,
         fetch_max_wait_ms=100,
         bootstrap_timeout_ms=10_000,

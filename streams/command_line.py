@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -30,8 +31,16 @@ def examples(*lines: str) -> str:
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  {line}" for line in lines)])
 
 
+class GroupsLast(typer.core.TyperGroup):
+    """In the help, commands that have commands of their own stand behind the others; typer has them first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: hasattr(self.commands[name], "commands"))
+
+
 app = typer.Typer(
     name="ripcurrent",
+    cls=GroupsLast,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

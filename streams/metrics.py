@@ -70,7 +70,7 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
             "A producer is ahead: upgrade Ripcurrent if signals need the new type."),
         Definition("counter", "dead_letters_total", "reason",
             "Records that were set aside in the dead-letter topic, by the rule that they broke.",
-            "Read the headers of the newest dead letters: they say field, origin and reason. Mend the producer."),
+            "See `ripcurrent dlq list`: field, origin and reason of each. Mend the producer, then docs/operations.md."),
         Definition("gauge", "consumer_lag_records", "partition",
             "Records between what was applied and the partition's end when it was last fetched.",
             "Growing: the worker is too slow or stuck. Compare step time; add workers up to the partition count."),

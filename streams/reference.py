@@ -212,12 +212,23 @@ def json_schema(kind: type) -> str:
 # ---- commands ----------------------------------------------------------------------------------------------
 
 
+def all_commands() -> dict[str, Any]:
+    """Every command by its words, `run` or `dlq list`, in the order of the help."""
+
+    def below(name: str, command: Any) -> dict[str, Any]:
+        if not hasattr(command, "commands"):
+            return {name: command}
+        names = command.list_commands(None)
+        return {k: v for one in names for k, v in below(f"{name} {one}".strip(), command.commands[one]).items()}
+
+    return below("", typer.main.get_command(app))
+
+
 def commands_page() -> str:
-    group = typer.main.get_command(app)
     lines = ["# Commands", "", MADE]
     lines += ["`--debug` shows the traceback of an error; it may stand anywhere. Exit codes: 0 it worked; 1 it failed;",
               "2 the command line or the configuration is wrong; 130 stopped by Ctrl-C."]  # fmt: skip
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in all_commands().items():
         lines += ["", f"## ripcurrent {name}", "", _plain(inspect.cleandoc(command.help)), ""]
         lines += ["| option | default | meaning |", "|---|---|---|"]
         for param in command.params:

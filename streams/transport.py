@@ -75,10 +75,12 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # Faust has no setting for these two; aiokafka reads them when it starts. The sticky assignor moves
+        # Faust has no setting for these; aiokafka reads them when it starts. The sticky assignor moves
         # only the partitions it must, and each move is a restore.
         consumer._fetch_max_wait_ms = self._source.settings.fetch_wait_ms
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
+        # Nor for this one, but with its own transactions. A redrive that was killed has left records that are void.
+        consumer._isolation_level = "read_committed"
         return consumer
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -126,9 +128,17 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 start, self._next[tp] = self._next[tp], records[-1].offset + 1
                 if records[0].offset < start:
                     raise RuntimeError(f"{tp} went from {start} back to {records[0].offset}: is it new?")
-                highwater = self._ensure_consumer().highwater(tp) or 0
+                highwater = self._highwater(tp)
                 made[tp] = [Run(tp.partition, records, start, self._next[tp], highwater, self._epoch)]
         return made
+
+    def _highwater(self, tp: TP) -> int:
+        """The partition's end, for the lag. The end of a transaction has an offset and is no record: where only such is
+        left, there is nothing to wait for."""
+        consumer = self._ensure_consumer()
+        state = consumer._subscription.subscription.assignment.state_value(tp)
+        highwater = int(consumer.highwater(tp) or 0)
+        return highwater if state.position < highwater else self._next[tp]
 
 
 class _Consumer(driver.Consumer):  # type: ignore[misc]

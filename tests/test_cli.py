@@ -19,6 +19,7 @@ from streams.cli import main
 from tests.test_replay import takeover
 
 COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "demo")
+DLQ_COMMANDS = ("dlq list", "dlq show", "dlq redrive")
 NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
 
 
@@ -68,9 +69,9 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- help --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *DLQ_COMMANDS])
 def test_the_help_of_each_command_shows_examples(ripcurrent, command: str) -> None:
-    done = ripcurrent(command, "--help")
+    done = ripcurrent(*command.split(), "--help")
     assert done.code == 0
     assert f"ripcurrent {command}" in done.out.split("Examples")[1]
     assert done.err == ""
@@ -79,7 +80,7 @@ def test_the_help_of_each_command_shows_examples(ripcurrent, command: str) -> No
 def test_the_help_names_every_command(ripcurrent) -> None:
     done = ripcurrent("--help")
     assert done.code == 0
-    assert all(command in done.out for command in COMMANDS)
+    assert all(command in done.out for command in (*COMMANDS, "dlq"))
 
 
 def test_the_help_of_replay_says_when_the_end_of_the_file_ends_the_input(ripcurrent) -> None:
@@ -120,6 +121,14 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(ripcurrent) -> None
         (("run", "--http-port", "http"), "--http-port is 'http'; expected a whole number"),
         (("run", "--bootstrap-servers", "kafka"), "expected host:port"),
         (("topics", "--replication", "0"), "--replication"),
+        (("dlq", "lst"), "No such command 'lst'"),
+        (("dlq", "show", "41"), "'41': expected PARTITION:OFFSET"),
+        (("dlq", "show", "0:-1"), "expected PARTITION:OFFSET"),
+        (("dlq", "list", "--since", "soon"), "--since is 'soon'; expected how long ago"),
+        (("dlq", "list", "--since", "1h", "--until", "2h"), "--since is not before --until"),
+        (("dlq", "redrive", "--until", "2026-13-01"), "--until is '2026-13-01'"),
+        (("dlq", "redrive", "--topic", "creator-events-dlq"), "the dead letters themselves"),
+        (("dlq", "redrive", "--topic", "a b"), "--topic is 'a b'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(
@@ -161,7 +170,9 @@ def test_a_broken_file_is_one_line_and_exit_code_1(ripcurrent, tmp_path: Path, c
 
 
 @pytest.mark.parametrize(
-    "arguments", [("topics",), ("record", "--out", "r.jsonl"), ("simulate", "--topic", "--days", "1")]
+    "arguments",
+    [("topics",), ("record", "--out", "r.jsonl"), ("simulate", "--topic", "--days", "1"), ("dlq", "list"),
+     ("dlq", "show", "0:0"), ("dlq", "redrive"), ("dlq", "redrive", "--dry-run")],
 )
 def test_without_kafka_it_is_one_line_and_exit_code_1(
     ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
