@@ -57,3 +57,11 @@ def one_of(value: object, names: Iterable[str]) -> str:
         return "there is none"
     more = f" ... ({len(known)})" if len(known) > 12 else ""
     return f"expected one of: {', '.join(known[:12])}{more}"
+
+
+class SettingsError(ValueError):
+    """The environment or a flag is refused; `problems` has a line for each: which, what it is, what was expected."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -26,6 +26,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from config.catalogue import SHIPPED
+from config.problems import SettingsError as SettingsError
+from config.security import VARIABLES
 
 PREFIX = "RIPCURRENT_"
 _SERVERS = r"^\s*[^\s,:]+:[0-9]{1,5}\s*(,\s*[^\s,:]+:[0-9]{1,5}\s*)*$"
@@ -70,14 +72,6 @@ FIELDS = {
 }
 
 
-class SettingsError(ValueError):
-    """The environment or a flag is refused; `problems` has a line for each: which, what it is, what was expected."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
 def read_settings(environ: Mapping[str, str], **flags: Any) -> Settings:
     """The settings of this environment. A flag that is not None wins; an empty variable counts as unset.
 
@@ -85,7 +79,7 @@ def read_settings(environ: Mapping[str, str], **flags: Any) -> Settings:
     9000
     >>> read_settings({"RIPCURRENT_HTTP_PORT": "http"})
     Traceback (most recent call last):
-    config.settings.SettingsError: RIPCURRENT_HTTP_PORT is 'http'; expected a whole number from 0 (any free port) \
+    config.problems.SettingsError: RIPCURRENT_HTTP_PORT is 'http'; expected a whole number from 0 (any free port) \
 to 65535: set it so, or unset it for 9640
     """
     defaults = Settings()
@@ -115,7 +109,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """RIPCURRENT_* variables that mean nothing: likely mistyped. Those that Kubernetes sets for a service named
     ripcurrent are left out.
     """
-    known = {said.variable for said in FIELDS.values()}
+    known = {said.variable for said in FIELDS.values()} | set(VARIABLES)
     service = re.compile(rf"{PREFIX}([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_.*)?)|PORT(_\d+_TCP.*|_\d+_UDP.*)?)$")
     found = sorted(name for name in environ if name.startswith(PREFIX))
     return [name for name in found if name not in known and not service.match(name)]

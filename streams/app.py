@@ -28,6 +28,7 @@ from streams.errors import CheckpointError, DeadLetterLimitError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
 from streams.reload import Folder, fixed_while_running
+from streams.security import for_faust
 from streams.shard import Shard
 from streams.sink import Sink
 from streams.source import KafkaSettings, Run, Source, make_app, run_worker
@@ -55,7 +56,8 @@ class Worker:
                 group=settings.group,
                 topic=topics.source,
                 instance_id=settings.instance_id,
-            )
+            ),
+            **for_faust(),
         )
         self.source = Source(self.app, self)
         self.sink = Sink(self.app, topics)

@@ -142,6 +142,15 @@ def start_broker(keep_logs_to: Path | None = None) -> Broker:
 
 
 def _given(address: str) -> Broker:
+    from config.security import PROTOCOL
+    from streams import security
+
+    if os.environ.get(PROTOCOL, "PLAINTEXT") != "PLAINTEXT":  # else it may still be starting
+        try:
+            security.reach(address)
+        except (security.KafkaRefusesError, security.NobodyAnswersError) as e:
+            raise BrokerError(str(e)) from e
+        return Broker(address, "given")
     try:
         _wait_for_cluster(address, GIVEN_SECONDS)
     except TimeoutError as e:

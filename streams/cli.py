@@ -19,6 +19,7 @@ from streams.broker import BrokerError
 from streams.command_line import FAILED, OK, REFUSED, STOPPED, Refused, examples, output, say
 from streams.command_line import app as app
 from streams.errors import ConfigError, RipcurrentError
+from streams.rights import MissingRightsError
 from streams.topics import TopicError
 
 
@@ -76,6 +77,10 @@ def _explained(error: BaseException) -> int:
             for problem in error.problems:
                 say(f"error: {problem}")
             return REFUSED
+        case MissingRightsError():
+            for problem in error.problems:
+                say(f"error: {problem}")
+            return FAILED
         case Refused() | ConfigError():
             say(f"error: {error}")
             return REFUSED

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from streams import security
 from streams.columns import Record
 from streams.errors import RipcurrentError
 from streams.ticks import Tick, decode_tick
@@ -30,21 +30,11 @@ def kafka_errors(bootstrap: str) -> Iterator[None]:
     """What kafka-python raises, as one line that says where."""
     from kafka.errors import KafkaError
 
+    security.reach(bootstrap)
     try:
-        if not any(_listens(address) for address in bootstrap.split(",")):
-            raise KafkaUnusableError(f"No Kafka answers at {bootstrap}: is it running, is the address right?")
         yield
     except KafkaError as error:
         raise KafkaUnusableError(f"Kafka at {bootstrap} could not do that: {error}") from error
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.strip().rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=5):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 @contextlib.contextmanager
@@ -60,6 +50,7 @@ def producer(bootstrap: str) -> Iterator[KafkaProducer]:
         metrics_enabled=False,
         bootstrap_timeout_ms=10_000,
         allow_auto_create_topics=False,
+        **security.for_kafka_python(),
     )
     try:
         yield made
@@ -117,6 +108,7 @@ def consumer(bootstrap: str) -> Iterator[KafkaConsumer]:
         bootstrap_timeout_ms=10_000,
         metrics_enabled=False,
         allow_auto_create_topics=False,
+        **security.for_kafka_python(),
     )
     try:
         yield made
@@ -173,7 +165,9 @@ def _entry(message: Any, ticks: str) -> Record | Tick:
 def admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
     from kafka.admin import KafkaAdminClient
 
-    made = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=10_000)
+    made = KafkaAdminClient(
+        bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=10_000, **security.for_kafka_python()
+    )
     try:
         yield made
     finally:

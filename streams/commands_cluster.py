@@ -1,9 +1,10 @@
-"""The commands `run`, `check`, `init` and `topics`: the worker, its configuration and its topics."""
+"""The commands `run`, `check`, `init`, `topics` and `acls`: the worker, its configuration, topics and rights."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -58,10 +59,16 @@ def run(
         http_host=http_host, http_port=http_port, checkpoint_seconds=checkpoint_seconds,
         tick_seconds=tick_seconds, log_level=log_level,
     )  # fmt: skip
+    from streams import rights
+    from streams.security import quiet_about_secrets
+    from streams.topics import Topics
+
     catalogue_of(settings.config)
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    quiet_about_secrets()
+    rights.require(settings.bootstrap_servers, "run", Topics.with_prefix(settings.topic_prefix), settings.group)
     from streams import app as worker
 
     worker.run(settings)
@@ -157,10 +164,13 @@ def topics(
 
     Exit code 1 and a line for each thing that is not as it must be.
     """
+    from streams import rights
     from streams import topics as kafka_topics
 
     settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    specs = kafka_topics.Topics.with_prefix(settings.topic_prefix).specs(partitions, replication)
+    names = kafka_topics.Topics.with_prefix(settings.topic_prefix)
+    specs = names.specs(partitions, replication)
+    rights.require(settings.bootstrap_servers, "topics --check", names)
     if not check:
         for name in kafka_topics.create(settings.bootstrap_servers, specs):
             output().print(f"created {name}", highlight=False)
@@ -170,3 +180,35 @@ def topics(
     if problems:
         raise typer.Exit(FAILED)
     output().print(f"{len(specs)} topics are as they must be", highlight=False)
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent acls run --principal User:ripcurrent",
+        "ripcurrent acls dlq redrive --principal User:oncall --topic-prefix staging-",
+        'ripcurrent acls "topics --check" --principal User:monitor',
+    )
+)
+def acls(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="Of ripcurrent: run, topics, dlq redrive, …")],
+    principal: Annotated[str, typer.Option(metavar="TYPE:NAME", help="Who is to have the rights: User:ripcurrent.")],
+    bootstrap_servers: Servers = None,
+    topic_prefix: Prefix = None,
+    group: Annotated[str | None, typer.Option(metavar="NAME", help="Consumer group. [RIPCURRENT_GROUP]")] = None,
+) -> None:
+    """Print the rights that a command needs on Kafka, as kafka-acls commands: these and no others.
+
+    Nothing is changed, and Kafka is not asked; whoever may change ACLs runs the lines.
+    """
+    from config.problems import one_of
+    from streams import rights
+    from streams.topics import Topics
+
+    settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix, group=group)
+    name, known = " ".join(command), rights.needed(Topics.with_prefix(settings.topic_prefix), settings.group)
+    if name not in known:
+        raise Refused(f"COMMAND is {name!r}, which asks nothing of Kafka; {one_of(name, known)}")
+    if re.fullmatch(r"[A-Za-z]{1,20}:[^'\x00-\x1f]{1,200}", principal) is None:
+        raise Refused(f"--principal is {principal!r}; expected a type and a name, such as User:ripcurrent")
+    for line in rights.acl_commands(known[name], principal, settings.bootstrap_servers):
+        print(line)

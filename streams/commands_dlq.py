@@ -70,7 +70,7 @@ def list_letters(
     from streams.redrive import reading
 
     choice = _choice(reason, since, until)
-    servers, topic = _where(bootstrap_servers, topic_prefix)
+    servers, topic = _where("dlq list", bootstrap_servers, topic_prefix)
     found: Counter[str] = Counter()
     redriven: Counter[str] = Counter()
     with reading(servers, topic) as reader:
@@ -102,7 +102,7 @@ def show(
 
     if (match := AT.fullmatch(at)) is None:
         raise Refused(f"{at!r}: expected PARTITION:OFFSET, two whole numbers such as 0:41")
-    servers, topic = _where(bootstrap_servers, topic_prefix)
+    servers, topic = _where("dlq show", bootstrap_servers, topic_prefix)
     with reading(servers, topic) as reader:
         letter, redriven = reader.letter(int(match[1]), int(match[2]))
     rows = [("dead letter", f"{topic}:{at}"), ("set aside", f"{_time(letter)} UTC"), ("redriven", _yes(redriven))]
@@ -141,11 +141,10 @@ def redrive(
     from streams import redrive as sender
 
     choice = _choice(reason, since, until)
-    servers, letters = _where(bootstrap_servers, topic_prefix)
     if topic is not None and not TOPIC.fullmatch(topic):
         raise Refused(f"--topic is {topic!r}; expected letters, digits, dots, dashes and underscores")
-    if topic == letters:
-        raise Refused(f"--topic is {topic!r}, the dead letters themselves; expected where they are to go")
+    command = "dlq redrive --dry-run" if dry_run else "dlq redrive"
+    servers, letters = _where(command, bootstrap_servers, topic_prefix, topic)
     out = sender.Outcome()
     try:
         with progress("reading dead letters", None) as moved:
@@ -203,12 +202,19 @@ def _yes(fact: bool) -> str:
     return "yes" if fact else "no"
 
 
-def _where(bootstrap_servers: str | None, topic_prefix: str | None) -> tuple[str, str]:
-    """Kafka's address and the dead-letter topic."""
+def _where(
+    command: str, bootstrap_servers: str | None, topic_prefix: str | None, to: str | None = None
+) -> tuple[str, str]:
+    """Kafka's address and the dead-letter topic, where we may do what the command does."""
+    from streams import rights
     from streams.topics import Topics
 
     settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
-    return settings.bootstrap_servers, Topics.with_prefix(settings.topic_prefix).dlq
+    topics = Topics.with_prefix(settings.topic_prefix)
+    if to == topics.dlq:
+        raise Refused(f"--topic is {to!r}, the dead letters themselves; expected where they are to go")
+    rights.require(settings.bootstrap_servers, command, topics, to=to)
+    return settings.bootstrap_servers, topics.dlq
 
 
 def _choice(reasons: list[str] | None, since: str | None, until: str | None) -> Choice:

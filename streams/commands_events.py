@@ -105,10 +105,12 @@ def _write_events(events: Any, out: Path, moved: Any) -> None:
 
 
 def _send_events(events: Any, settings: Settings, speed: float | None, moved: Any) -> None:
-    from streams import clients
+    from streams import clients, rights
     from streams.topics import Topics
 
-    name = Topics.with_prefix(settings.topic_prefix).source
+    names = Topics.with_prefix(settings.topic_prefix)
+    name = names.source
+    rights.require(settings.bootstrap_servers, "simulate --topic", names)
     with clients.kafka_errors(settings.bootstrap_servers):
         with clients.consumer(settings.bootstrap_servers) as reader:
             clients.partitions(reader, name)
@@ -131,13 +133,14 @@ def record(
     topic_prefix: Prefix = None,
 ) -> None:
     """Record the source topic and its ticks: what `ripcurrent replay` needs to say what the worker said."""
-    from streams import clients
+    from streams import clients, rights
     from streams.recording import write_recording
     from streams.topics import Topics
 
     check_parent(out)
     settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     names, servers = Topics.with_prefix(settings.topic_prefix), settings.bootstrap_servers
+    rights.require(servers, "record", names)
     with clients.kafka_errors(servers), clients.consumer(servers) as reader:
         shards = len(clients.partitions(reader, names.source))
     with stoppable() as stopped, progress("recording", None) as moved:

@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 from scipy.stats import poisson
 
+from config.security import KAFKA
 from streams import clients
 from streams.broker import Broker, start_broker
 from streams.errors import RipcurrentError
@@ -140,7 +141,8 @@ def _worker(bootstrap: str, prefix: str, group: str) -> Iterator[Worker]:
     flags |= {"topic-prefix": prefix, "checkpoint-seconds": "3", "log-level": "INFO"}
     command = [sys.executable, "-m", "streams.cli", "run", *(f"--{name}={text}" for name, text in flags.items())]
     root = Path(__file__).resolve().parent.parent
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("RIPCURRENT_")}
+    ours = [name for name in os.environ if name.startswith("RIPCURRENT_") and not name.startswith(KAFKA)]
+    environment = {name: text for name, text in os.environ.items() if name not in ours}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory(prefix="ripcurrent-demo-") as folder, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(

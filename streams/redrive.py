@@ -17,9 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from streams import clients
+from streams import clients, security
 from streams.clients import KafkaUnusableError
 from streams.dead_letters import FROM, NOTE, Choice, Letter, NoteError, Redriven, encode_note, is_note
+from streams.rights import transactional_id
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer, KafkaProducer
@@ -137,7 +138,7 @@ def redrive(
 ) -> None:  # fmt: skip
     """Send the chosen letters back, and write to `out` what became of them; a letter counts once it is committed."""
     with clients.kafka_errors(servers), contextlib.ExitStack() as stack:
-        writer = None if dry_run else stack.enter_context(_transactions(servers, f"{dlq}-redrive"))
+        writer = None if dry_run else stack.enter_context(_transactions(servers, transactional_id(dlq)))
         consumer = stack.enter_context(clients.consumer(servers))
         reader = Reader(consumer, dlq)
         routes = _Routes(consumer, dlq, to)
@@ -239,6 +240,7 @@ def _transactions(servers: str, name: str) -> Iterator[KafkaProducer]:
         bootstrap_timeout_ms=10_000,
         metrics_enabled=False,
         allow_auto_create_topics=False,
+        **security.for_kafka_python(),
     )
     try:
         made.init_transactions()
@@ -250,6 +252,8 @@ def _transactions(servers: str, name: str) -> Iterator[KafkaProducer]:
         abort.join(5)
         if any(fenced in str(error) for fenced in ("ProducerFenced", "InvalidProducerEpoch")):
             raise KafkaUnusableError("Another redrive has begun, and goes on with what is left") from error
+        if "TransactionalIdAuthorizationFailed" in str(error):
+            raise KafkaUnusableError(security.not_allowed(f"Write on the transactional-id {name}")) from error
         raise
     finally:
         made.close(timeout=5)

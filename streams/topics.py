@@ -6,11 +6,12 @@ Administration only, with kafka-python; the worker talks to Kafka through Faust 
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+from streams import security
 
 if TYPE_CHECKING:
     from kafka.admin import KafkaAdminClient
@@ -169,6 +170,8 @@ def create(bootstrap: str, specs: Sequence[TopicSpec]) -> list[str]:
         for topic in answer["topics"]:
             if topic["error_code"] == 0:
                 created.append(topic["name"])
+            elif topic["error_code"] in _NOT_ALLOWED:
+                raise TopicError(security.not_allowed(f"Create on the topic {topic['name']}"))
             elif topic["error_code"] != _TOPIC_ALREADY_EXISTS:  # another process was faster
                 refused.append(f"{topic['name']}: {topic['error_message'] or topic['error_code']}")
         if refused:
@@ -260,6 +263,7 @@ def _at_least(key: str, actual: int, expected: int) -> bool:
 # ---- asking the cluster ------------------------------------------------------------------------------------
 
 _TOPIC_ALREADY_EXISTS = 36
+_NOT_ALLOWED = (29, 31)  # TOPIC_ and CLUSTER_AUTHORIZATION_FAILED
 
 
 @contextlib.contextmanager
@@ -269,9 +273,12 @@ def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
 
     addresses = [address.strip() for address in bootstrap.split(",")]
     try:
-        if not any(_listens(address) for address in addresses):
-            raise KafkaError("nobody listens")  # the client would try for 10 s and leak a socket each time
-        admin = KafkaAdminClient(bootstrap_servers=addresses, bootstrap_timeout_ms=10_000)
+        security.reach(bootstrap)  # the client would try for 10 s and leak a socket each time
+        admin = KafkaAdminClient(
+            bootstrap_servers=addresses, bootstrap_timeout_ms=10_000, **security.for_kafka_python()
+        )
+    except (security.NobodyAnswersError, security.KafkaRefusesError) as e:
+        raise TopicError(str(e)) from e
     except KafkaError as e:
         raise TopicError(f"No Kafka answers at {bootstrap}: is it running, is the address right?") from e
     try:
@@ -280,15 +287,6 @@ def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
         raise TopicError(f"Kafka at {bootstrap} could not do that: {e}") from e
     finally:
         admin.close()
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=5):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def _all_names(specs: Sequence[TopicSpec]) -> list[str]:

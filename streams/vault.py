@@ -10,6 +10,7 @@ from config.packed import pack
 from config.schema import Catalogue
 from streams import checkpoint
 from streams.checkpoint import Manifest
+from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
 from streams.ticks import Tick, decode_tick, encode_tick, valid
@@ -24,8 +25,9 @@ async def read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
     """Every record of a partition, up to its end as it is now."""
     tp = aiokafka.TopicPartition(topic, partition)
     consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20
-    )
+        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20,
+        **for_aiokafka(),
+    )  # fmt: skip
     await consumer.start()
     try:
         consumer.assign([tp])
