@@ -24,7 +24,7 @@ from config.settings import Settings
 from streams import state
 from streams.columns import DeadLetter
 from streams.engine import Engine, Output
-from streams.errors import CheckpointError, DeadLetterLimitError
+from streams.errors import CheckpointError, DeadLetterLimitError, RipcurrentError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
 from streams.reload import Folder, fixed_while_running
@@ -271,4 +271,6 @@ def run(settings: Settings) -> None:
     try:
         run_worker(worker.app)
     finally:
+        if isinstance(reason := worker.app.crash_reason, RipcurrentError):
+            log.error("%s", reason)  # once more below the traceback: what to do about it
         server.stop()

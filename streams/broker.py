@@ -271,11 +271,18 @@ def node_properties(
 
 
 def _java(logs: Path) -> Broker:
+    return java_broker(logs)
+
+
+def java_broker(logs: Path, change: Callable[[dict[str, str]], dict[str, str]] = dict) -> Broker:
+    """A Kafka from its jars. `change` is given its properties and says what they are to be; its PLAINTEXT listener must
+    stay, since that tells when it is up.
+    """
     java = _find_java()
     libs = kafka_jars()
     for attempt in range(3):
         try:
-            return _java_broker(java, libs, logs)
+            return _java_broker(java, libs, logs, change)
         except _PortTakenError:
             log.info("attempt %d: another process took a port that was free a moment ago", attempt + 1)
     raise BrokerError("Kafka found its port taken three times in a row: has this machine any port left?")
@@ -336,12 +343,14 @@ class _PortTakenError(Exception):
     pass
 
 
-def _java_broker(java: str, libs: Path, logs: Path) -> Broker:
+def _java_broker(
+    java: str, libs: Path, logs: Path, change: Callable[[dict[str, str]], dict[str, str]]
+) -> Broker:
     run = Path(tempfile.mkdtemp(prefix="ripcurrent-kafka-"))
     log_path = run / "kafka.log"
     broker_port, controller_port = _free_ports(2)
-    properties = node_properties(
-        1, broker_port=broker_port, controller_ports={1: controller_port}, data=run / "data"
+    properties = change(
+        node_properties(1, broker_port=broker_port, controller_ports={1: controller_port}, data=run / "data")
     )
     (run / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
     (run / "log4j2.properties").write_text(LOG4J)

@@ -15,7 +15,7 @@ from streams.errors import RipcurrentError
 from streams.security import not_allowed
 from streams.topics import Topics
 
-NOT_ALLOWED = (29, 30, 31)  # Kafka's error codes: TOPIC_, GROUP_ and CLUSTER_AUTHORIZATION_FAILED
+NOT_ALLOWED = 29  # Kafka's error code TOPIC_AUTHORIZATION_FAILED
 UNSEEN = {"CREATE", "DESCRIBECONFIGS"}  # what may still be allowed on a topic that we may not even Describe
 IMPLIED = {"Describe": {"Read", "Write"}}  # Kafka gives it to whoever has one of these
 
@@ -115,19 +115,31 @@ def _missing(servers: str, rights: Sequence[Right]) -> list[Right]:
         found = {topic["name"]: _allowed(topic) for topic in admin.describe_topics(names)}
         for right in rights:
             if right.resource == "group":
-                said = admin.describe_groups([right.name])[right.name]
-                code = 30 if "GroupAuthorizationFailed" in (said["error"] or "") else 69 if said["error"] else 0
-                found[right.name] = _allowed(said | {"error_code": code})
+                found[right.name] = _allowed_on_group(admin, right.name)
     return [lacking for right in rights if (lacking := _lacking(right, found.get(right.name)))]
 
 
 def _allowed(described: dict[str, Any]) -> set[str] | None:
     """Operations that we have, in capitals without gaps; None where Kafka does not say."""
-    if described["error_code"] in NOT_ALLOWED:
+    if described["error_code"] == NOT_ALLOWED:
         return set(UNSEEN)
     if described["error_code"] or described.get("authorized_operations") is None:
         return None
     return {name.replace("_", "") for name in described["authorized_operations"]}
+
+
+def _allowed_on_group(admin: Any, group: str) -> set[str] | None:
+    from kafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError
+
+    try:
+        said = admin.describe_groups([group])[group]
+    except GroupAuthorizationFailedError:
+        return set()
+    except CoordinatorNotAvailableError:  # the first group of a new cluster
+        return None
+    if said["error"]:
+        return set() if "GroupAuthorizationFailed" in said["error"] else None
+    return _allowed(said | {"error_code": 0})
 
 
 def _lacking(right: Right, allowed: set[str] | None) -> Right | None:

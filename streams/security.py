@@ -209,7 +209,7 @@ def _in_a_thread(host: str, port: int, options: dict[str, Any]) -> None:
 async def _knock(host: str, port: int, options: dict[str, Any]) -> None:
     """A connection, TLS, the user, and one question: a broker that wants a user lets anybody ask for its versions."""
     from aiokafka.conn import create_conn
-    from aiokafka.errors import KafkaConnectionError
+    from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
     from aiokafka.protocol.metadata import MetadataRequest
 
     try:
@@ -222,11 +222,13 @@ async def _knock(host: str, port: int, options: dict[str, Any]) -> None:
         async with asyncio.timeout(ANSWER_SECONDS):
             conn = await create_conn(host, port, client_id="ripcurrent", **options)
             try:
-                await conn.send(MetadataRequest([]))
+                answer = await conn.send(MetadataRequest([]))
             finally:
                 await conn.close()
     except (TimeoutError, KafkaConnectionError, ConnectionError, asyncio.IncompleteReadError) as error:
         raise _HungUpError from error
+    if not answer.brokers:  # aiokafka takes a refused token for an accepted one, and Kafka answers with an empty list
+        raise SaslAuthenticationFailed
 
 
 def _refusal(error: Exception, address: str, said: KafkaSecurity) -> RipcurrentError:

@@ -1,13 +1,29 @@
 """What leaves the worker: alerts, dead letters, checkpoints and ticks, through Faust's idempotent producer."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from typing import Any
+
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from streams.engine import Output
 from streams.records import dead_letter_headers, encode_alert
+from streams.security import KafkaRefusesError, not_allowed
 from streams.topics import Topics
 
 UNACKNOWLEDGED_MAX = 2_000  # of one partition; beyond it the shard waits
+
+
+class Sent:
+    """A record that the producer has; awaiting it waits for the acknowledgement."""
+
+    def __init__(self, sent: Awaitable[Any], topic: str) -> None:
+        self._sent, self._topic = sent, topic
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        try:
+            return (yield from self._sent.__await__())
+        except TopicAuthorizationFailedError as error:  # it was allowed when the worker began
+            raise KafkaRefusesError(not_allowed(f"Write on the topic {self._topic}")) from error
 
 
 class Sink:
@@ -28,8 +44,7 @@ class Sink:
     ) -> Awaitable[Any]:
         """Hand a record to the producer; awaiting the result waits for the acknowledgement (its RecordMetadata)."""
         producer = await self._app.maybe_start_producer()
-        sent: Awaitable[Any] = await producer.send(topic, key, value, partition, None, headers)
-        return sent
+        return Sent(await producer.send(topic, key, value, partition, None, headers), topic)
 
     async def publish(self, partition: int, out: Output) -> None:
         """Alerts and dead letters that a source partition gave rise to."""

@@ -34,6 +34,10 @@ class WorkerProcess:
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def url(self) -> str | None:
         """Where its metrics are, as its log says."""
         for line in self.log.read_text(errors="replace").splitlines():
