@@ -317,6 +317,7 @@ class Market(Spec, frozen=True, kw_only=True):
     delays: dict[EventType, Delay] = {}  # what isn't here is as in default.yaml
     calendar: list[Campaign] = []
     thresholds: dict[Name, Change] = {}  # by signal
+    pseudonyms: bool | UnsetType = UNSET  # in alerts of this market; none: as engine.yaml says
 
 
 class Member(Spec, frozen=True, kw_only=True):
@@ -367,6 +368,7 @@ class EngineSettings(Spec, frozen=True, kw_only=True):
     inactive_after: Duration = "60d"  # a creator silent for so long is forgotten
     freeze: Duration = "7d"  # for so long an open episode keeps the baseline from learning
     limits: Limits = Limits()
+    pseudonyms: bool | UnsetType = UNSET  # true: alerts name actors by keyed hashes only; a key must be there
 
 
 class Catalogue(Spec, frozen=True, kw_only=True):

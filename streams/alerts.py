@@ -14,6 +14,7 @@ from streams.evidence import EvidenceBuffer
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, parse_window
 from streams.policy import LEVELS, Decision, thresholds, window_thresholds
+from streams.pseudonyms import Pseudonyms, named
 from streams.rates import SCALE, Judged, RateWatch
 from streams.reasons import iso_duration, reason
 from streams.records import Alert, Entity, Peers
@@ -59,8 +60,9 @@ class AlertWriter:
 
     def __init__(
         self, catalogue: Catalogue, plan: Plan, rules: Rulebook, evidence: EvidenceBuffer, entities: Entities,
-        engine_version: str,
+        engine_version: str, pseudonyms: Pseudonyms | None = None,
     ) -> None:  # fmt: skip
+        self.pseudonyms = pseudonyms
         self.catalogue = catalogue
         self.rules = rules
         self.config_version = catalogue.version
@@ -103,7 +105,8 @@ class AlertWriter:
             policy = self.rules.of(index, creator, market, category, end)
             over: dict[str, str | int | float] = {"title": signal.title, "calm_ms": policy.resolve_after}
             facts = facts._replace(code=f"over_{decision.status_reason}", args=facts.args | over)
-        matchers = _matchers(watch)
+        window = (creator, market), end - size, end, hop, upto
+        found = self.evidence.evidence(self.plan.routes, _matchers(watch), *window)
         return Alert(
             alert_id=episode.alert_id,
             revision=episode.revision,
@@ -136,7 +139,7 @@ class AlertWriter:
             reason_code=facts.code,
             reason_args=facts.args,
             status_reason=decision.status_reason,
-            evidence=self.evidence.evidence(self.plan.routes, matchers, (creator, market), end - size, end, hop, upto),
+            evidence=named(found, self.catalogue, market, self.pseudonyms),
             incident_id=None,
             labels=self._labels(index, slot, episode.aside, end),
             config_version=self.config_version,

@@ -27,8 +27,9 @@ from streams.engine import Engine, Output
 from streams.errors import CheckpointError, DeadLetterLimitError, RipcurrentError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
+from streams.pseudonyms import Pseudonyms
 from streams.reload import Folder, fixed_while_running
-from streams.security import for_faust
+from streams.security import for_faust, pseudonyms_for
 from streams.shard import Shard
 from streams.sink import Sink
 from streams.source import KafkaSettings, Run, Source, make_app, run_worker
@@ -46,10 +47,14 @@ JUDGED_AFTER = 1_000  # records, before the dead-letter ratio means anything
 class Worker:
     """The shards that this process owns, and what each of them needs outside of the core."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, topics: Topics, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, topics: Topics, metrics: Metrics,
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:  # fmt: skip
         self.health = Health()
         self.settings, self.topics, self.metrics = settings, topics, metrics
-        self.config = Folder(settings.config, catalogue)
+        self.config = Folder(settings.config, catalogue, pseudonyms)
+        self.pseudonyms = pseudonyms
         self.app = make_app(
             KafkaSettings(
                 bootstrap_servers=settings.bootstrap_servers,
@@ -82,7 +87,7 @@ class Worker:
             if found is not None:
                 engine, applied = self._restored(partition, found[1]), found[0].ticks_applied
             else:
-                engine, applied = Engine(await self._first(vault, ticks), self.topics.source, partition), -1
+                engine, applied = self._engine(await self._first(vault, ticks), partition), -1
             shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
             shard.ticks_applied = applied
             self.shards[partition], self.vaults[partition] = shard, vault
@@ -102,13 +107,16 @@ class Worker:
         await vault.write_change(-1, None, self.config.catalogue)
         return self.config.catalogue
 
+    def _engine(self, catalogue: Catalogue, partition: int) -> Engine:
+        return Engine(catalogue, self.topics.source, partition, self.pseudonyms)
+
     def _restored(self, partition: int, snapshot: Snapshot) -> Engine:
         """The engine that the snapshot was of, under the configuration of then; `follow` brings today's."""
         try:
             catalogue = unpack(snapshot.arrays[state.CATALOGUE].tobytes())
             for problem in fixed_while_running(catalogue, self.config.catalogue):
                 raise CheckpointError(problem)
-            engine = Engine(catalogue, self.topics.source, partition)
+            engine = self._engine(catalogue, partition)
             state.restore(engine, snapshot)
         except (CheckpointError, CatalogueError) as error:
             raise CheckpointError(
@@ -250,7 +258,7 @@ class Worker:
 def build(settings: Settings) -> Worker:
     """The worker, wired: one agent, and timers for ticks, checkpoints and metrics."""
     catalogue, topics = load(settings.config), Topics.with_prefix(settings.topic_prefix)
-    worker = Worker(settings, catalogue, topics, Metrics(catalogue))
+    worker = Worker(settings, catalogue, topics, Metrics(catalogue), pseudonyms_for(catalogue))
     worker.app.agent(worker.source.topic)(worker.watch)
     worker.app.timer(min(1.0, settings.tick_seconds / 4))(worker.tick)
     worker.app.timer(settings.checkpoint_seconds)(worker.checkpoint_all)
@@ -270,7 +278,9 @@ def run(settings: Settings) -> None:
     gc.set_threshold(20_000, 20, 50)
     try:
         run_worker(worker.app)
+    except SystemExit as end:
+        if isinstance(end.__context__, RipcurrentError):
+            log.error("%s", end.__context__)  # once more below the traceback: what to do about it
+        raise
     finally:
-        if isinstance(reason := worker.app.crash_reason, RipcurrentError):
-            log.error("%s", reason)  # once more below the traceback: what to do about it
         server.stop()

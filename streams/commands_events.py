@@ -185,18 +185,24 @@ def replay(
 
     EVENTS holds one event a line (spread over shards as Kafka would), or is what [bold]ripcurrent record[/bold] wrote.
     """
+    from functools import partial
+
     from streams import replay as replayer
+    from streams.engine import Engine
+    from streams.security import pseudonyms_for
 
     if out.exists() and not out.is_dir():
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
     source = _recording(events, partitions)
     catalogue = catalogue_of(settings_from(config=config).config)
+    pseudonyms = pseudonyms_for(catalogue)
     true = None if labels is None else _labels(labels)
     source.head()
     with progress("replaying", source.bytes_total) as moved:
         result = replayer.replay(
             source.entries(), catalogue, topic=source.topic,
             close=source.kind == "events" if close is None else close, progress=lambda _: moved(source.bytes_read),
+            engine=partial(Engine, pseudonyms=pseudonyms),
         )  # fmt: skip
         replayer.write_result(result, out, source.topic)
     console = output()

@@ -28,6 +28,7 @@ from streams.money import amount_of
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Probe, parse_window
 from streams.policy import Decision, Episode, Reading, alert_id, continued, ended, opened, thresholds, window_thresholds
+from streams.pseudonyms import Pseudonyms, check
 from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
 from streams.records import Alert, Event
 from streams.rulebook import Rulebook
@@ -64,8 +65,11 @@ class Read(NamedTuple):
 class Engine:
     """One shard: a partition's state and how it moves."""
 
-    def __init__(self, catalogue: Catalogue, topic: str, partition: int) -> None:
-        settings = catalogue.engine
+    def __init__(
+        self, catalogue: Catalogue, topic: str, partition: int, pseudonyms: Pseudonyms | None = None
+    ) -> None:
+        check(catalogue, pseudonyms)
+        settings, self.pseudonyms = catalogue.engine, pseudonyms
         self.catalogue = catalogue
         self.limits = settings.limits
         self.entities = Entities()
@@ -80,7 +84,7 @@ class Engine:
         )
         self.deliveries = Deliveries(self.limits.duplicates)
         self.evidence = EvidenceBuffer(topic, partition, self.limits.evidence)
-        self.writer = AlertWriter(catalogue, self.plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
+        self.writer = self._writer()
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
         self.started = NEVER  # ms, the first watermark
         self.begun: dict[tuple[int, int], int] = {}  # (signal, test) -> ms, of those that a later catalogue brought
@@ -183,8 +187,13 @@ class Engine:
         self.evidence.reroute(plan.routes)
         self.near = [(rerouted(batch, plan.routes), time) for batch, time in self.near]
         self.far = [(rerouted(batch, plan.routes), time, since) for batch, time, since in self.far]
-        self.writer = AlertWriter(catalogue, plan, self.rules, self.evidence, self.entities, ENGINE_VERSION)
+        self.writer = self._writer()
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
+
+    def _writer(self) -> AlertWriter:
+        return AlertWriter(
+            self.catalogue, self.plan, self.rules, self.evidence, self.entities, ENGINE_VERSION, self.pseudonyms
+        )
 
     def prefill(self, records: Sequence[Record]) -> None:
         """Records from before a checkpoint: to be quoted by alerts, and known should they come again."""

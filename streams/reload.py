@@ -12,6 +12,8 @@ from mode import get_logger
 from config.catalogue import CatalogueError, load
 from config.schema import Catalogue
 from streams.engine import Engine
+from streams.errors import ConfigError
+from streams.pseudonyms import Pseudonyms
 
 log = get_logger(__name__)
 
@@ -51,7 +53,8 @@ def fixed_while_running(old: Catalogue, new: Catalogue) -> list[str]:
 class Folder:
     """The configuration's folder, and what of it was read last."""
 
-    def __init__(self, folder: Path, catalogue: Catalogue) -> None:
+    def __init__(self, folder: Path, catalogue: Catalogue, pseudonyms: Pseudonyms | None = None) -> None:
+        self._pseudonyms = pseudonyms
         self.folder = folder
         self.catalogue = catalogue  # the last good one
         self.problems: list[str] = []  # of a newer one that was refused
@@ -74,9 +77,10 @@ class Folder:
             fixed = fixed_while_running(self.catalogue, read)
             if fixed:
                 raise CatalogueError(fixed)
-            await asyncio.to_thread(Engine, read, "", 0)  # a change is recorded for ever: it must not fail later
-        except CatalogueError as error:
-            self.problems = error.problems
+            # A change is recorded for ever: it must not fail later.
+            await asyncio.to_thread(Engine, read, "", 0, self._pseudonyms)
+        except (CatalogueError, ConfigError) as error:
+            self.problems = error.problems if isinstance(error, CatalogueError) else [str(error)]
             log.error("the changed configuration is refused, %s stays", self.catalogue.version)
             for problem in error.problems[:PROBLEMS_MAX]:
                 log.error("%s", problem)

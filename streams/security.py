@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from config.problems import SettingsError
+from config.schema import Catalogue
 from config.security import (
     CA_FILE,
     CERT_FILE,
@@ -29,10 +30,12 @@ from config.security import (
     TOKEN_FILE,
     USERNAME,
     KafkaSecurity,
+    read_pseudonym_key,
     read_secret,
     read_security,
 )
 from streams.errors import RipcurrentError
+from streams.pseudonyms import Pseudonyms, check
 
 SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
 CONNECT_SECONDS = 5.0
@@ -50,6 +53,14 @@ class NobodyAnswersError(RipcurrentError):
 
 def security() -> KafkaSecurity:
     return read_security(os.environ)
+
+
+def pseudonyms_for(catalogue: Catalogue) -> Pseudonyms | None:
+    """By the key of this environment; ConfigError where the catalogue needs one and there is none."""
+    key = read_pseudonym_key(os.environ)
+    pseudonyms = None if key is None else Pseudonyms(key)
+    check(catalogue, pseudonyms)
+    return pseudonyms
 
 
 # ---- what the libraries are told ---------------------------------------------------------------------------
@@ -263,10 +274,11 @@ def _refusal(error: Exception, address: str, said: KafkaSecurity) -> RipcurrentE
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """What aiokafka would log of a failure comes to us as an error."""
-    logger = logging.getLogger("aiokafka")
-    before = logger.disabled, logger.level
-    logger.setLevel(logging.CRITICAL)
+    before = {name: logging.getLogger(name).level for name in ("aiokafka", "aiokafka.conn")}
+    for name in before:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before[1])
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Generator
 from typing import Any
 
 from aiokafka.errors import TopicAuthorizationFailedError
+from faust.exceptions import ProducerSendError
 
 from streams.engine import Output
 from streams.records import dead_letter_headers, encode_alert
@@ -23,7 +24,11 @@ class Sent:
         try:
             return (yield from self._sent.__await__())
         except TopicAuthorizationFailedError as error:  # it was allowed when the worker began
-            raise KafkaRefusesError(not_allowed(f"Write on the topic {self._topic}")) from error
+            raise _not_allowed(self._topic) from error
+
+
+def _not_allowed(topic: str) -> KafkaRefusesError:
+    return KafkaRefusesError(not_allowed(f"Write on the topic {topic}"))
 
 
 class Sink:
@@ -44,7 +49,12 @@ class Sink:
     ) -> Awaitable[Any]:
         """Hand a record to the producer; awaiting the result waits for the acknowledgement (its RecordMetadata)."""
         producer = await self._app.maybe_start_producer()
-        return Sent(await producer.send(topic, key, value, partition, None, headers), topic)
+        try:
+            return Sent(await producer.send(topic, key, value, partition, None, headers), topic)
+        except ProducerSendError as error:
+            if isinstance(error.__cause__, TopicAuthorizationFailedError):
+                raise _not_allowed(topic) from error
+            raise
 
     async def publish(self, partition: int, out: Output) -> None:
         """Alerts and dead letters that a source partition gave rise to."""

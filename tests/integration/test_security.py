@@ -206,12 +206,12 @@ def the_other_commands_work(
         kafka.allow("oncall", needed(names, "")[command])
         settled(kafka, monkeypatch, "oncall", command, names, "")
     recorded = ripcurrent("record", "--out", folder / "r.jsonl", "--until-end", **environ)
-    assert recorded.out.startswith("10 records of whole-creator-events to "), recorded.error
+    assert recorded.out.startswith("11 records of whole-creator-events to "), recorded.error
     assert "invalid_json: 1, of which 0 redriven" in ripcurrent("dlq", "list", **environ).out
     assert "invalid_json" in ripcurrent("dlq", "show", "0:0", **environ).out
     assert ripcurrent("dlq", "redrive", "--dry-run", **environ).out.startswith("1 dead letters would be redriven")
     assert ripcurrent("dlq", "redrive", **environ).out.startswith("1 dead letters redriven to whole-creator-events")
-    assert len(everything(kafka.plain, names.source)) == 11
+    assert len(everything(kafka.plain, names.source)) == 12
 
 
 # ---- rights that are missing -------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def refusal(done: Done) -> str:
     """The one line of a command that was refused within seconds."""
     assert done.code == 1
     assert done.seconds < 20
-    (line,) = done.error.splitlines()
+    (line,) = [line for line in done.error.splitlines() if " DEBUG asyncio: " not in line]
     assert "Traceback" not in done.error
     return line.removeprefix("ripcurrent: error: ")
 
@@ -323,8 +323,8 @@ def test_certificates_of_a_stranger_and_of_another_host_are_refused_with_one_lin
     elsewhere = as_user(secure, "worker") | {"KAFKA_BOOTSTRAP_SERVERS": secure.elsewhere}
     for command in COMMANDS:
         assert refusal(ripcurrent(*command, **stranger)) == (
-            f"Kafka at {secure.sasl} shows a certificate that we do not trust (unable to get local issuer certificate); "
-            "correct RIPCURRENT_KAFKA_CA_FILE"
+            f"Kafka at {secure.sasl} shows a certificate that we do not trust (unable to get local issuer "
+            "certificate); correct RIPCURRENT_KAFKA_CA_FILE"
         )
         assert refusal(ripcurrent(*command, **elsewhere)) == (
             f"Kafka at {secure.elsewhere} shows a certificate of another host; correct KAFKA_BOOTSTRAP_SERVERS, or the "
@@ -359,7 +359,7 @@ def test_a_certificate_of_our_own_is_shown_where_kafka_asks_for_one(
         wait_until("it may", lambda: not _refused(secure.mutual, names), 15)
     assert ripcurrent("topics", "--topic-prefix", "mutual-", **settled_as).code == 0
     for wrong in (environ, environ | foreign):
-        with being(monkeypatch, wrong), pytest.raises(KafkaRefusesError, match="RIPCURRENT_KAFKA_CERT_FILE$"):
+        with being(monkeypatch, wrong), pytest.raises(KafkaRefusesError, match="RIPCURRENT_KAFKA_CERT_FILE"):
             reach(secure.mutual)
 
 
@@ -383,5 +383,5 @@ def test_a_token_is_read_again_for_each_connection_and_one_that_is_over_is_refus
                 with clients.admin(secure.sasl) as admin:
                     assert admin.describe_cluster()["brokers"]
             else:
-                with pytest.raises(KafkaRefusesError, match="refuses the token; correct what is in RIPCURRENT_KAFKA_OAU"):
+                with pytest.raises(KafkaRefusesError, match="refuses the token; correct what is in"):
                     reach(secure.sasl)
