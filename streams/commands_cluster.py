@@ -186,7 +186,7 @@ def topics(
     epilog=examples(
         "ripcurrent acls run --principal User:ripcurrent",
         "ripcurrent acls dlq redrive --principal User:oncall --topic-prefix staging-",
-        'ripcurrent acls "topics --check" --principal User:monitor',
+        "ripcurrent acls topics --principal User:operator",
     )
 )
 def acls(

@@ -137,6 +137,7 @@ class Engine:
 
         Errors: ValueError where its panes have another length, or it looks back further than before.
         """
+        check(catalogue, self.pseudonyms)
         if catalogue.engine.pane != self.catalogue.engine.pane:
             raise ValueError(f"engine.yaml: $.pane was {self.catalogue.engine.pane}, is {catalogue.engine.pane}")
         if catalogue.engine.limits.evidence != self.limits.evidence:

@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 import typer.main
 
+import config.security
 import config.settings
 import detectors
 from config import schema
@@ -142,7 +143,8 @@ def _escaped(text: str) -> str:
 
 def settings_page() -> str:
     lines = ["# Settings", "", MADE, "## Of a worker", ""]
-    lines += [*(config.settings.__doc__ or "").strip().splitlines(), ""]
+    lines += [*(config.settings.__doc__ or "").strip().splitlines(), "", "## Of security", ""]
+    lines += [*(config.security.__doc__ or "").strip().splitlines(), ""]
     lines += ["## Of the catalogue", "", *(schema.__doc__ or "").strip().splitlines(), ""]
     lines += [*CATALOGUE_NOTES.splitlines(), ""]
     for spec in SPECS:

@@ -82,7 +82,7 @@ class Folder:
         except (CatalogueError, ConfigError) as error:
             self.problems = error.problems if isinstance(error, CatalogueError) else [str(error)]
             log.error("the changed configuration is refused, %s stays", self.catalogue.version)
-            for problem in error.problems[:PROBLEMS_MAX]:
+            for problem in self.problems[:PROBLEMS_MAX]:
                 log.error("%s", problem)
             return True
         self.problems = []

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from config.documents import DocumentError, read_document
 from streams.errors import ConfigError
 from streams.simulate_spec import LOOKALIKES, Plan, Shock, Simulation
 
@@ -54,21 +54,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def read_scenario(path: Path) -> Scenario:
     """The scenario of a file, checked; ScenarioError in one line if anything is wrong with it."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _checked({} if found is None else found)
+        return _checked(read_document(path, str(path)).value)
     except OSError as error:
         raise ScenarioError(f"{path}: can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ScenarioError(f"{path}: expected UTF-8 text") from None
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    except DocumentError as error:
+        raise ScenarioError(f"{path}:{error.line}: {error}") from None
     except ValueError as error:  # msgspec.ValidationError is one
         raise ScenarioError(f"{path}: {error}") from None
 
 
 def _checked(found: Any) -> Scenario:
-    if isinstance(found, dict) and None in found:  # YAML takes the plain word null for nothing
-        found["null"] = found.pop(None)
     for section in ("kinds", "lookalikes"):  # each for itself, since msgspec doesn't say which of them is wrong
         plans = found.get(section) if isinstance(found, dict) else None
         for name, plan in plans.items() if isinstance(plans, dict) else ():

@@ -165,6 +165,13 @@ def test_what_is_not_there_is_said(folder: Path) -> None:
     assert problems(folder) == [": expected a folder with signals/, markets/ and engine.yaml; right path?"]
 
 
+# A billion of "lol" in a kilobyte: each line stands for the one before it ten times.
+LAUGHS = b"a0: &a0 [lol]\n" + b"".join(
+    b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 10)
+)
+NESTED = b"".join(b" " * n + b"a:\n" for n in range(500))
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -173,6 +180,11 @@ def test_what_is_not_there_is_said(folder: Path) -> None:
         (b"[" * 100_000, "engine.yaml:1: expected at most 16 levels"),
         (b"a: [" + b"1," * 30_000 + b"]", "engine.yaml:1: expected at most 20000 values"),
         (b"pane: \x00", "engine.yaml:1: is no YAML"),
+        (LAUGHS, "engine.yaml:2: expected no YAML alias (*a0); write the value out"),
+        (b"a: " + b"x" * (10 << 20), "engine.yaml:1: expected at most 262144 bytes"),
+        (NESTED, "engine.yaml:17: expected at most 16 levels"),
+        (b"{a: " * 1_000, "engine.yaml:1: expected at most 16 levels"),
+        (b"a: !!python/object/apply:os.system [ls]", "engine.yaml:1: $.a: expected no tag"),
         (b"? [a]\n: 1", "engine.yaml:1: expected a name before the colon"),
         (b"limits: {entities: " + b"9" * 10_000 + b"}", "engine.yaml:1: $.limits.entities: '99999"),
         (b"a: 1\n---\nb: 2", "engine.yaml:2: is no YAML"),

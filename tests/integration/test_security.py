@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 import urllib.error
@@ -148,6 +149,7 @@ def test_the_whole_pipeline_runs_over_tls_and_scram_each_command_with_exactly_it
         assert PASSWORD not in log.read_text()
         assert token.read_text().split(".")[1] not in log.read_text()
         assert "DEBUG" in log.read_text()
+        assert not re.search("creator_(bad|x|[0-9])|actor_", log.read_text())
     alert = decode_alert(everything(secure.plain, names.alerts)[0].value)
     assert (alert.entity.id, alert.evidence.contributors[0].id) == ("creator_bad", "actor_bad")
     the_other_commands_work(secure, monkeypatch, names, tmp_path)
