@@ -159,8 +159,8 @@ def _named(path: Path | None) -> str:
 
 
 def quiet_about_secrets() -> None:
-    """Both libraries log every request at DEBUG, and a token is in one."""
-    for name in ("aiokafka.conn", "kafka.net", "kafka.sasl", "kafka.protocol"):
+    """Both libraries log their requests at DEBUG, in which tokens are, and every record that is sent."""
+    for name in ("aiokafka", "kafka"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
 
@@ -274,11 +274,10 @@ def _refusal(error: Exception, address: str, said: KafkaSecurity) -> RipcurrentE
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """What aiokafka would log of a failure comes to us as an error."""
-    before = {name: logging.getLogger(name).level for name in ("aiokafka", "aiokafka.conn")}
-    for name in before:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logger = logging.getLogger("aiokafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+        logger.setLevel(before)
