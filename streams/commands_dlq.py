@@ -166,6 +166,8 @@ def _tell(out: Any, dry_run: bool) -> None:
     to = f" to {', '.join(sorted(out.targets))}" if out.targets else ""
     print(f"{total:,} dead letters {'would be ' if dry_run else ''}redriven{to}{_by(out.sent)}")
     print(f"{out.before:,} were redriven before, {out.left:,} were not chosen")
+    if out.cut:
+        print(f"{out.cut:,} stay: they were too large to be kept whole, and only their producer can send them again")
 
 
 def _by(counts: Mapping[str, int]) -> str:

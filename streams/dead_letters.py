@@ -1,6 +1,7 @@
 """What stands on the dead-letter topic: letters, and notes of which letters were redriven.
 
-A letter is a record of the source as it was, key and value untouched, and headers that say why it is here and where it
+A letter is a record of the source as it was, key and value untouched (but for one that no topic could take, see
+`fitting`), and headers that say why it is here and where it
 came from (`streams.records.dead_letter_headers`). A note stands behind the letters that it names, in their partition:
 key `redriven`, a header of that name, and the offsets as ranges, both ends included:
 
@@ -22,6 +23,9 @@ from streams.errors import RipcurrentError
 
 NOTE = "redriven"  # the header that only a note has, and its key
 FROM = "redriven_from"  # the header of a redriven record: DLQ:PARTITION:OFFSET
+CUT = "cut_from"  # the header of a letter that could not be kept whole: what it was
+LETTER_BYTES_MAX = 1_500_000  # of key and value; more comes only out of a compressed batch, which may hold any size
+KEPT_BYTES = 64 * 1024  # of each, where it is more
 NO_REASON = "unknown"  # of a record that the worker didn't put here
 TOPIC, _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,249}"), re.compile(r"[0-9]{1,18}")
 
@@ -91,6 +95,20 @@ class Letter(NamedTuple):
                 "redriven": redriven,
             }
         )
+
+
+def fitting(
+    key: bytes | None, value: bytes | None
+) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """The key and value of a letter as far as Kafka takes them, and a header if that is not all.
+
+    >>> fitting(b"k", b"v"), fitting(b"k", bytes(2_000_000))[2]
+    ((b'k', b'v', []), [('cut_from', b'key 1, value 2000000 bytes')])
+    """
+    if len(key or b"") + len(value or b"") <= LETTER_BYTES_MAX:
+        return key, value, []
+    was = f"key {len(key or b'')}, value {len(value or b'')} bytes"
+    return key and key[:KEPT_BYTES], value and value[:KEPT_BYTES], [(CUT, was.encode())]
 
 
 def _text(value: bytes | None) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams import clients, security
 from streams.clients import KafkaUnusableError
-from streams.dead_letters import FROM, NOTE, Choice, Letter, NoteError, Redriven, encode_note, is_note
+from streams.dead_letters import CUT, FROM, NOTE, Choice, Letter, NoteError, Redriven, encode_note, is_note
 from streams.rights import transactional_id
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Outcome:
         self.targets: Counter[str] = Counter()  # by topic
         self.before = 0  # chosen, and redriven by an earlier run
         self.left = 0  # left out by the choice
+        self.cut = 0  # chosen, but not whole
         self.homeless: list[str] = []  # PARTITION:OFFSET of the first that can't go anywhere
         self.homeless_total = 0
 
@@ -188,6 +189,8 @@ def _waiting(
             out.left += 1
         elif redriven:
             out.before += 1
+        elif letter.header(CUT):
+            out.cut += 1
         elif routes.check(letter):
             yield letter
         else:

@@ -6,6 +6,7 @@ from typing import Any
 from aiokafka.errors import TopicAuthorizationFailedError
 from faust.exceptions import ProducerSendError
 
+from streams.dead_letters import fitting
 from streams.engine import Output
 from streams.records import dead_letter_headers, encode_alert
 from streams.security import KafkaRefusesError, not_allowed
@@ -64,7 +65,8 @@ class Sink:
                 sent.append(await self.send(topic, alert.entity.id.encode(), encode_alert(alert)))
         for record, error in out.dead:
             headers = dead_letter_headers(error, self._topics.source, partition, record.offset, record.timestamp)
-            sent.append(await self.send(self._topics.dlq, record.key, record.value, None, headers))
+            key, value, more = fitting(record.key, record.value)
+            sent.append(await self.send(self._topics.dlq, key, value, None, headers + more))
         if len(sent) > UNACKNOWLEDGED_MAX:
             await self.flush(partition)
 

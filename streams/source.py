@@ -48,7 +48,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     handover_seconds: float = 10.0  # for the run in hand and `settle`, before partitions are given up
     stall_seconds: float = 300.0  # a worker that fetches nothing for so long leaves the group
     delivery_seconds: float = 60.0  # a message that isn't acknowledged by then fails its send
-    message_bytes_max: int = 1_000_000
+    message_bytes_max: int = 2_000_000  # uncompressed; a dead letter is a record of the source, and more
 
 
 class Owner(Protocol):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import subprocess
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from kafka import KafkaProducer
 
 from streams import clients
 from streams.records import decode_alert
@@ -136,6 +138,7 @@ def test_the_whole_pipeline_runs_over_tls_and_scram_each_command_with_exactly_it
         with being(monkeypatch, as_user(secure, "feed")), clients.producer(secure.sasl) as to:
             for key, value in [*crowd, *burst, (b"creator_x", b"{")]:
                 to.send(names.source, value, key=key)
+        send_large(secure, names)
         wait_until("an alert", lambda: len(everything(secure.plain, names.alerts)) >= 1, 60, running)
         wait_until("a checkpoint", lambda: everything(secure.plain, names.checkpoints) != [], 30, running)
         the_port_shows_counts_only(running[0])
@@ -153,6 +156,17 @@ def test_the_whole_pipeline_runs_over_tls_and_scram_each_command_with_exactly_it
     alert = decode_alert(everything(secure.plain, names.alerts)[0].value)
     assert (alert.entity.id, alert.evidence.contributors[0].id) == ("creator_bad", "actor_bad")
     the_other_commands_work(secure, monkeypatch, names, tmp_path)
+
+
+LARGE = random.Random(0).randbytes(1_030_000)
+
+
+def send_large(kafka: SecureKafka, names: Topics) -> None:
+    """What Kafka lets in at most, and what it lets in because it is compressed."""
+    producer = KafkaProducer(bootstrap_servers=kafka.plain, compression_type="lz4", max_request_size=64 << 20)
+    for value in (LARGE, bytes(20 << 20)):
+        producer.send(names.source, value, key=b"creator_x")
+    producer.close()
 
 
 def loses_a_right(kafka: SecureKafka, worker: WorkerProcess, names: Topics) -> None:
@@ -208,12 +222,17 @@ def the_other_commands_work(
         kafka.allow("oncall", needed(names, "")[command])
         settled(kafka, monkeypatch, "oncall", command, names, "")
     recorded = ripcurrent("record", "--out", folder / "r.jsonl", "--until-end", **environ)
-    assert recorded.out.startswith("11 records of whole-creator-events to "), recorded.error
+    assert recorded.out.startswith("13 records of whole-creator-events to "), recorded.error
     assert "invalid_json: 1, of which 0 redriven" in ripcurrent("dlq", "list", **environ).out
     assert "invalid_json" in ripcurrent("dlq", "show", "0:0", **environ).out
-    assert ripcurrent("dlq", "redrive", "--dry-run", **environ).out.startswith("1 dead letters would be redriven")
-    assert ripcurrent("dlq", "redrive", **environ).out.startswith("1 dead letters redriven to whole-creator-events")
-    assert len(everything(kafka.plain, names.source)) == 12
+    assert ripcurrent("dlq", "redrive", "--dry-run", **environ).out.startswith("2 dead letters would be redriven")
+    redriven = ripcurrent("dlq", "redrive", **environ).out.splitlines()
+    assert redriven[0] == "2 dead letters redriven to whole-creator-events: invalid_json 1, too_large 1"
+    assert redriven[2] == "1 stay: they were too large to be kept whole, and only their producer can send them again"
+    assert [len(r.value) for r in everything(kafka.plain, names.source)[-2:]] == [1, len(LARGE)]
+    letters = everything(kafka.plain, names.dlq)[:3]
+    assert (letters[1].value, letters[2].value) == (LARGE, bytes(65_536))
+    assert ("cut_from", b"key 9, value 20971520 bytes") in letters[2].headers
 
 
 # ---- rights that are missing -------------------------------------------------------------------------------
