@@ -5,7 +5,8 @@
     {"tick": {"partition": 0, "epoch": 3, "after_offset": 41, "up_to": 1767571200000}}
     {"tick": {"partition": 0, "epoch": 4}}                                            an epoch begins
 
-A key or value that is not UTF-8 is `key_base64` or `value_base64`; null is Kafka's null. Records of a partition
+A key or value that is not UTF-8 is `key_base64` or `value_base64`; null is Kafka's null. Of one over 128 KiB, which is
+a dead letter however it goes on, so much is kept. Records of a partition
 stand in order of offset; ticks of a partition stand in the order of their topic, anywhere in the file: they are
 obeyed after their `after_offset`. A file of plain events (one event's JSON a line) is read too: a broker with
 `partitions` partitions would put them so, and their ordinals stand for offsets. There a line that is no event is a bad
@@ -31,11 +32,13 @@ import msgspec
 
 from streams.columns import Record
 from streams.errors import RipcurrentError
+from streams.records import RECORD_BYTES_MAX
 from streams.ticks import Tick, valid
 
 VERSION = 1
 TOPIC = "creator-events"
 LINE_BYTES_MAX = 4 << 20  # a longer line is no record of ours; of a plain event only so much is kept, to be refused
+KEPT_BYTES = 2 * RECORD_BYTES_MAX  # of a key or a value; a larger one is a dead letter however large, and its line one
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 
@@ -322,6 +325,8 @@ def record_line(partition: int, record: Record) -> bytes:
     >>> record_line(2, Record(7, b"c_1", b"\\xff", 5))
     b'{"partition":2,"offset":7,"timestamp":5,"key":"c_1","value_base64":"/w=="}\\n'
     """
+    key, value = (data and data[:KEPT_BYTES] for data in (record.key, record.value))
+    record = Record(record.offset, key, value, record.timestamp)
     line: dict[str, int | str | None] = {
         "partition": partition,
         "offset": record.offset,

@@ -26,6 +26,7 @@ from streams.recording import (
     whole_file,
     write_recording,
 )
+from streams.records import RECORD_BYTES_MAX
 from streams.ticks import Tick
 
 
@@ -284,3 +285,16 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
         interrupted()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+LARGE = {"nul": bytes(5 << 20), "odd": b"\xff" * (5 << 20), "text": "é".encode() * (3 << 20)}
+
+
+@pytest.mark.parametrize("large", LARGE.values(), ids=LARGE)
+def test_a_record_that_is_far_too_large_is_recorded_so_that_it_can_be_read(large: bytes, tmp_path: Path) -> None:
+    lines = [record_line(0, Record(0, b"c_1", large)), record_line(0, Record(1, large, event("c_1")))]
+    assert all(len(line) < LINE_BYTES_MAX for line in lines)
+    (tmp_path / "r.jsonl").write_bytes(head_line("creator-events", 1) + b"".join(lines))
+    read = [entry for _, entry in Recording(tmp_path / "r.jsonl", 1).entries()]
+    records = [record for record in read if isinstance(record, Record)]
+    assert [len(record.value or b"") > RECORD_BYTES_MAX for record in records] == [True, False]

@@ -92,6 +92,7 @@ class SecureKafka:
             "listener.name.elsewhere.ssl.keystore.type": "PEM",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
+            "connections.max.reauth.ms": "4000",  # connections end all the time: nothing may be lost by that
             **of_sasl,
         }  # fmt: skip
 

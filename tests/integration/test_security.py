@@ -16,6 +16,7 @@ import pytest
 from kafka import KafkaProducer
 
 from streams import clients
+from streams.pseudonyms import Pseudonyms
 from streams.records import decode_alert
 from streams.rights import MissingRightsError, Right, needed, require
 from streams.security import KafkaRefusesError, reach
@@ -29,6 +30,7 @@ __all__ = ["fast_catalogue"]
 
 PASSWORD = "correct horse battery staple"
 WRONG = "Tr0ub4dor and three"
+KEY = "0123456789abcdef0123456789abcdef"  # of pseudonyms
 PREFIX = "RIPCURRENT_KAFKA_"
 
 
@@ -114,22 +116,16 @@ def test_the_whole_pipeline_runs_over_tls_and_scram_each_command_with_exactly_it
     secure: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fast_catalogue: Path
 ) -> None:
     names, group = Topics.with_prefix("whole-"), "whole"
-    need, where = needed(names, group), {"RIPCURRENT_TOPIC_PREFIX": "whole-"}
-    secure.allow("operator", need["topics"])
-    settled(secure, monkeypatch, "operator", "topics --check", names, group)
-    made = ripcurrent("topics", "--partitions", "1", **as_user(secure, "operator"), **where)
-    assert (made.code, made.out.splitlines()[-1]) == (0, "6 topics are as they must be"), made.error
-    secure.allow("worker", need["run"])
-    secure.allow("feed", need["simulate --topic"])
-    settled(secure, monkeypatch, "worker", "run", names, group)
-    settled(secure, monkeypatch, "feed", "simulate --topic", names, group)
-
+    topics_and_rights(secure, monkeypatch, names, group)
+    (fast_catalogue / "engine.yaml").write_text("pane: 5s\nlateness: 1s\npseudonyms: true\n")
+    (tmp_path / "key").write_text(KEY)
     crowd = [event(f"creator_{i}", "order.paid", START + i, actor_id=f"actor_{i}") for i in range(5)]
     burst = [
         event("creator_bad", "violation.confirmed", START + 8_000 + i, actor_id="actor_bad", attrs={"kind": "spam"})
         for i in range(4)
     ]
-    settings = as_user(secure, "worker") | where | {
+    settings = as_user(secure, "worker") | {
+        "RIPCURRENT_TOPIC_PREFIX": "whole-", "RIPCURRENT_PSEUDONYM_KEY_FILE": str(tmp_path / "key"),
         "RIPCURRENT_GROUP": group, "RIPCURRENT_CONFIG": str(fast_catalogue), "RIPCURRENT_TICK_SECONDS": "1",
         "RIPCURRENT_CHECKPOINT_SECONDS": "1", "RIPCURRENT_LOG_LEVEL": "DEBUG",
     }  # fmt: skip
@@ -150,12 +146,30 @@ def test_the_whole_pipeline_runs_over_tls_and_scram_each_command_with_exactly_it
         loses_a_right(secure, running[1], names)
     for log in tmp_path.glob("*.log"):  # at DEBUG, of connections that were made
         assert PASSWORD not in log.read_text()
+        assert KEY not in log.read_text()
         assert token.read_text().split(".")[1] not in log.read_text()
         assert "DEBUG" in log.read_text()
         assert not re.search("creator_(bad|x|[0-9])|actor_", log.read_text())
     alert = decode_alert(everything(secure.plain, names.alerts)[0].value)
-    assert (alert.entity.id, alert.evidence.contributors[0].id) == ("creator_bad", "actor_bad")
+    actor = Pseudonyms(KEY.encode()).of("actor_bad")
+    assert (alert.entity.id, alert.evidence.contributors[0].id) == ("creator_bad", actor)
     the_other_commands_work(secure, monkeypatch, names, tmp_path)
+    replayed = {name: settings[name] for name in ("RIPCURRENT_CONFIG", "RIPCURRENT_PSEUDONYM_KEY_FILE")}
+    assert ripcurrent("replay", tmp_path / "r.jsonl", "--out", tmp_path / "out", **replayed).code == 0
+    live = {record.value for record in everything(secure.plain, names.alerts)}
+    assert live == set((tmp_path / "out" / "alerts.jsonl").read_bytes().splitlines())
+
+
+def topics_and_rights(kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch, names: Topics, group: str) -> None:
+    need = needed(names, group)
+    kafka.allow("operator", need["topics"])
+    settled(kafka, monkeypatch, "operator", "topics --check", names, group)
+    made = ripcurrent("topics", "--partitions", "1", "--topic-prefix", "whole-", **as_user(kafka, "operator"))
+    assert (made.code, made.out.splitlines()[-1]) == (0, "6 topics are as they must be"), made.error
+    kafka.allow("worker", need["run"])
+    kafka.allow("feed", need["simulate --topic"])
+    settled(kafka, monkeypatch, "worker", "run", names, group)
+    settled(kafka, monkeypatch, "feed", "simulate --topic", names, group)
 
 
 LARGE = random.Random(0).randbytes(1_030_000)
