@@ -123,8 +123,8 @@ def _allowed(described: dict[str, Any]) -> set[str] | None:
     """Operations that we have, in capitals without gaps; None where Kafka does not say."""
     if described["error_code"] == NOT_ALLOWED:
         return set(UNSEEN)
-    if described["error_code"] or described.get("authorized_operations") is None:
-        return None
+    if described["error_code"] or not described.get("authorized_operations"):
+        return None  # who may see it has one at least: this is a Kafka, or its like, that does not tell
     return {name.replace("_", "") for name in described["authorized_operations"]}
 
 
