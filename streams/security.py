@@ -37,6 +37,8 @@ from config.security import (
 from streams.errors import RipcurrentError
 from streams.pseudonyms import Pseudonyms, check
 
+log = logging.getLogger(__name__)
+
 SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -73,9 +75,12 @@ def for_kafka_python() -> dict[str, Any]:
     if said.mechanism == "OAUTHBEARER":
         from kafka.net.sasl.oauth import AbstractTokenProvider
 
+        assert said.token_file is not None
+        file = TokenFile(said.token_file)
+
         class Provider(AbstractTokenProvider):  # type: ignore[misc]
             def token(self) -> str:
-                return token(said)
+                return file.read()
 
         options["sasl_oauth_token_provider"] = Provider()
     return options | _user(said)
@@ -119,18 +124,30 @@ def _user(said: KafkaSecurity) -> dict[str, Any]:
     }
 
 
-def token(said: KafkaSecurity) -> str:
-    """The token as the file has it now: whoever renews it writes the file, and nothing is restarted."""
-    assert said.token_file is not None
-    return read_secret(said.token_file, TOKEN_FILE)
+class TokenFile:
+    """The token as its file has it now: whoever renews it writes the file, and nothing is restarted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last = read_secret(path, TOKEN_FILE)
+
+    def read(self) -> str:
+        try:
+            self._last = read_secret(self._path, TOKEN_FILE)
+        except SettingsError as error:  # perhaps just being written; an error here would end a worker
+            log.warning("%s; the token before is used", error)
+        return self._last
 
 
 def _async_provider(said: KafkaSecurity) -> Any:
     from aiokafka.abc import AbstractTokenProvider
 
+    assert said.token_file is not None
+    file = TokenFile(said.token_file)
+
     class Provider(AbstractTokenProvider):  # type: ignore[misc]
         async def token(self) -> str:
-            return token(said)
+            return file.read()
 
     return Provider()
 
@@ -160,8 +177,7 @@ def _named(path: Path | None) -> str:
 
 def quiet_about_secrets() -> None:
     """Both libraries log their requests at DEBUG, in which tokens are, and every record that is sent."""
-    for name in ("aiokafka", "kafka"):
-        logger = logging.getLogger(name)
+    for logger in map(logging.getLogger, ("aiokafka", "kafka")):
         logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
 
 
@@ -264,10 +280,8 @@ def _refusal(error: Exception, address: str, said: KafkaSecurity) -> RipcurrentE
                 return KafkaRefusesError(f"{at} refuses the token; correct what is in {TOKEN_FILE}")
             which = PASSWORD_FILE if os.environ.get(PASSWORD_FILE) else PASSWORD
             return KafkaRefusesError(f"{at} refuses {said.who} or the password; correct {USERNAME} or {which}")
-    if said.tls and said.cert_file is None:
-        more = f", or, if it asks for a certificate, {CERT_FILE}"
-    else:
-        more = f", or, if it does not trust our certificate, {CERT_FILE}" if said.tls else ""
+    why = "it does not trust our certificate" if said.cert_file else "it asks for a certificate"
+    more = f", or, if {why}, {CERT_FILE}" if said.tls else ""
     return KafkaRefusesError(f"{at} does not speak {said.protocol}; correct {PROTOCOL}{more}")
 
 

@@ -142,9 +142,12 @@ async def test_a_token_is_read_from_its_file_each_time(tmp_path: Path, monkeypat
         assert await ours["sasl_oauth_token_provider"].token() == text
         assert await faust.oauth_cb.token() == text
         assert python["sasl_oauth_token_provider"].token() == text
-    file.unlink()
+    for harm in (lambda: file.write_text(""), file.unlink):  # as while it is being replaced: the one before is used
+        harm()
+        assert await ours["sasl_oauth_token_provider"].token() == "second"
+        assert python["sasl_oauth_token_provider"].token() == "second"
     with pytest.raises(SettingsError, match=TOKEN_FILE):
-        await ours["sasl_oauth_token_provider"].token()
+        security.for_aiokafka()
 
 
 # ---- secrets stay hidden -----------------------------------------------------------------------------------
