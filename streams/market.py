@@ -139,13 +139,17 @@ class Week:
             self._now["now"] = _shrunk(self.by_hour, self._before[0]), _shrunk(self.by_day, self._before[1])
         return self._now["now"]
 
-    def learn(self, end: int, seen: Floats, flat: Floats) -> None:
-        """What was seen in the hour that ends here, beside what was due, were every hour alike."""
+    def learn(self, end: int, seen: Floats, flat: Floats, *, levelled: bool = True) -> None:
+        """What was seen in the hour that ends here, beside what was due, were every hour alike.
+
+        Until levels are `levelled`, what is wrong in them would pass for the shape of the first days' weekdays.
+        """
         hour, day = _of_week(end)
         hours, days = self._learned()
         fade_hour, fade_day = 0.5 ** (1 / PROFILE_DAYS), 0.5 ** (1 / (24 * PROFILE_WEEKS))
         self.by_hour[:, hour] = fade_hour * self.by_hour[:, hour] + np.stack([seen, flat * days[day]])
-        self.by_day[:, day] = fade_day * self.by_day[:, day] + np.stack([seen, flat * hours[hour]])
+        if levelled:
+            self.by_day[:, day] = fade_day * self.by_day[:, day] + np.stack([seen, flat * hours[hour]])
         self._cache.clear()
         self._now.clear()
 

@@ -33,6 +33,7 @@ from streams.market import (
     fixed_square,
     whole,
     widened,
+    within,
 )
 from streams.money import Units
 from streams.unrest import Unrest
@@ -43,6 +44,8 @@ __all__ = ["DAY", "HOUR", "OUTCOME_DAYS", "SCALE", "TURN", "Judged", "RateWatch"
 SURGE_SD = 1.5  # a day of outcomes is learned up to so many sd over what was expected of it
 FIRST = 2 * DAY  # of learning, in which levels are found; only then how they vary
 SUSPECT, HELD_DAYS = 1.5, 7  # score of a day, or of the longest window, that is not learned; for so many days
+SHOCKED = 1.5  # nor is one on which the peers do so many times what they usually do, or so small a part of it
+LATELY, SHOCK_EVENTS = 6 * HOUR, 5.0  # in which the week's profile looks for a shock, shrunk by so many events
 SIEVE = 0.9  # of the least effect; below it nobody is scored
 APART = 1.0  # relative variance of newcomers' levels: nobody knows yet how large one will be
 KINDS = {Volume: "volume", Outcome: "outcome", Share: "share", Ratio: "ratio"}
@@ -462,14 +465,15 @@ class RateWatch:
         frozen = np.isin(slot, kept_out)
         if self.kind == "outcome":
             frozen |= ~self.delays.ripe(end, DAY)[self.people.market_of[slot]]
-            if not self._young_stream(end):
-                frozen |= self._suspect(end, slot)
-        if self.learning_since == NEVER and not frozen.all():
-            self.learning_since = end
         cohort = self.people.cohort[slot]
         value = self.units.of(self.since_fold[slot], slot)
         exposure = self._day_exposure(end, slot)
         judged = self._judged(end, self.day_window, DAY, slot, value, exposure, ~frozen)
+        if not self._young_stream(end):
+            frozen |= self._held(end, slot, judged.lift)
+            judged = judged._replace(x=judged.x._replace(learn=~frozen))
+        if self.learning_since == NEVER and not frozen.all():
+            self.learning_since = end
         if self.kind == "volume" and not self._young_stream(end):
             self._learn_unrest(slot, judged)
         stays, x = self._usual_day(end, exposure, judged)
@@ -517,14 +521,21 @@ class RateWatch:
         doubt = np.log(stays)
         return stays, judged.x._replace(expected=mass, dispersion=judged.x.dispersion + doubt * doubt)
 
-    def _suspect(self, end: int, slot: Ints) -> Bools:
-        """Whose outcomes look like the beginning of a surge: for some days that is not learned."""
-        worst = np.zeros(len(slot))
-        for window in sorted({self.day_window, len(self.windows) - 1}):
-            worst = np.maximum(worst, self.score(window, self.observe(end, window, slot)).score)
-        suspect: Bools = (worst >= SUSPECT) & (self.held[slot] < HELD_DAYS)
-        self.held[slot] = np.where(suspect, self.held[slot] + 1, np.where(worst < SUSPECT, 0, self.held[slot]))
-        return suspect
+    def _held(self, end: int, slot: Ints, lift: Floats) -> Bools:
+        """Whose day is unlike others: for some days in a row that is not learned, then it is how things are now.
+
+        What befalls the market (a strike, a campaign) says nothing of levels; outcomes may look like the beginning of a
+        surge.
+        """
+        unlike: Bools = ((lift > SHOCKED) | (lift < 1.0 / SHOCKED)) & (self.newcomers is None)  # newcomers are few
+        if self.kind == "outcome":
+            worst = np.zeros(len(slot))
+            for window in sorted({self.day_window, len(self.windows) - 1}):
+                worst = np.maximum(worst, self.score(window, self.observe(end, window, slot)).score)
+            unlike = unlike | (worst >= SUSPECT)
+        held: Bools = unlike & (self.held[slot] < HELD_DAYS)
+        self.held[slot] = np.where(held, self.held[slot] + 1, np.where(unlike, self.held[slot], 0))
+        return held
 
     def _young_stream(self, end: int) -> bool:
         return self.learning_since == NEVER or end - self.learning_since < FIRST
@@ -572,9 +583,15 @@ class RateWatch:
         if self.beside:
             return
         quiet = 1.0 if self.kind != "volume" else self.campaigns.lift(end - HOUR)
-        seen = self.lift.seen.window(end, HOUR)
-        flat = self._market_due(end, HOUR) / np.maximum(self.hours.window(end, HOUR), 1e-9)
-        self.week.learn(end, seen / quiet, flat)
+        seen, due = self.lift.seen.window(end, HOUR), self._market_due(end, HOUR)
+        flat = due / np.maximum(self.hours.window(end, HOUR), 1e-9)
+        lately = self.lift.seen.window(end, LATELY) + SHOCK_EVENTS
+        lift = lately / (self._market_due(end, LATELY) + SHOCK_EVENTS)
+        seen = seen * (within(lift, 1.0 / SHOCKED, SHOCKED) / lift)  # a shock is no weekday's habit
+        if self.kind == "outcome":  # of orders from before the stream nobody can say how many are due
+            told = self.delays.ripe(end, DAY)
+            seen, flat = np.where(told, seen, 0.0), np.where(told, flat, 0.0)
+        self.week.learn(end, seen / quiet, flat, levelled=not self._young_stream(end))
 
     def _learn_spread(self, end: int, kept_out: Ints) -> None:
         """How much the windows of an eighth of the entities vary, quiet ones too; everybody at a new hour each day."""
