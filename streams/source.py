@@ -6,6 +6,10 @@ is a `Run`, what is committed is what the application declared durable, and a pa
 restored state says. Faust keeps the group, the rebalances, the agents, the timers and the producer.
 `streams.transport` is the mechanism.
 
+Whose a partition is, the group decides, and a worker that was paused doesn't know it yet when it wakes. So what it owns
+counts only while the group has confirmed it within its session (`sure`): till then nobody else can own it. Else no
+record is handed out and nothing is made durable, until the group is heard again.
+
 A rebalance takes every partition from every member (aiokafka knows only the eager protocol). A partition that
 its owner gets back in the very next generation was nobody else's meanwhile: it goes on without a gap, and is
 not restored. Any other one is.
@@ -14,6 +18,7 @@ not restored. Any other one is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -28,6 +33,8 @@ from streams.transport import Run, Transport
 __all__ = ["KafkaSettings", "Owner", "Run", "Source", "SourceApp", "make_app", "run_worker"]
 
 log = get_logger(__name__)
+
+SURE_SECONDS = 0.05  # how often an unsure worker looks whether it is sure again
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +53,9 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 1.5
     rebalance_seconds: float = 30.0  # a member that hasn't joined again by then is out
     handover_seconds: float = 10.0  # for the run in hand and `settle`, before partitions are given up
+    request_seconds: float = 10.0  # longer than brokers need to put one of them out that hangs (9 by default)
     stall_seconds: float = 300.0  # a worker that fetches nothing for so long leaves the group
-    delivery_seconds: float = 60.0  # a message that isn't acknowledged by then fails its send
+    buffer_seconds: float = 3_600.0  # a message for which there is no room by then fails its send
     message_bytes_max: int = 1_000_000
 
 
@@ -78,6 +86,7 @@ class Source:
         self._held: dict[int, int] = {}  # partitions whose state is here, with the next offset to hand out
         self._generation = -1  # of the group when _held was made to match
         self._ready = False  # _held is what _assigned says
+        self._answered = self._confirmed = time.monotonic()  # a broker, at all; the group, that we are a member
         self._epoch = 0
         self._durable: dict[int, int] = {}
         self._committed: dict[int, int] = {}
@@ -93,8 +102,24 @@ class Source:
 
     @property
     def owned(self) -> frozenset[int]:
-        """Partitions that are restored and delivered; none during a rebalance."""
-        return frozenset(self._held) if self._ready else frozenset()
+        """Partitions that are restored and delivered; none during a rebalance, or while the group is not heard."""
+        return frozenset(self._held) if self._ready and self.sure else frozenset()
+
+    @property
+    def sure(self) -> bool:
+        """Nobody else can own what we own: the group, asked within its session, has said that we are a member."""
+        return time.monotonic() - self._confirmed < self.settings.session_seconds
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since a broker answered anything: heartbeats and fetches ask all the time."""
+        return time.monotonic() - self._answered
+
+    def heard(self, asked: float, confirms: bool) -> None:
+        """A broker answered what it was asked then; or the group, that we are a member. From any thread."""
+        self._answered = time.monotonic()
+        if confirms:
+            self._confirmed = asked
 
     @property
     def ready(self) -> bool:
@@ -109,6 +134,8 @@ class Source:
     async def runs(self, stream: AsyncIterator[Run]) -> AsyncIterator[Run]:
         """Every run once and in order; asking for the next one says that the last is done with."""
         async for run in stream:
+            while not self.sure and run.epoch == self._epoch:
+                await asyncio.sleep(SURE_SECONDS)
             if run.epoch != self._epoch or run.partition not in self._held:
                 continue  # fetched before a seek: its records come again, here or at the new owner
             due = self._held[run.partition]
@@ -154,8 +181,8 @@ class Source:
         """Still the owner: let the agent finish its run, settle, commit. Bounded: the whole group waits."""
         self._ready = False
         self._epoch += 1
-        if not self._held or self._app.crashed:
-            return  # what a failed agent left behind must not become durable
+        if not self._held or self._app.crashed or not self.sure:
+            return  # what a failed agent left behind must not become durable, nor what is perhaps another's by now
         try:
             async with asyncio.timeout(self.settings.handover_seconds):
                 await self._idle.wait()
@@ -246,7 +273,7 @@ def make_app(settings: KafkaSettings, **faust_settings: Any) -> SourceApp:
         "producer_linger": 0.005,
         "producer_max_batch_size": 1 << 18,
         "producer_max_request_size": settings.message_bytes_max,
-        "producer_request_timeout": settings.delivery_seconds,
+        "producer_request_timeout": settings.buffer_seconds,  # for each request: streams.patience
         "web_enabled": False,
         "worker_redirect_stdouts": False,
     }
