@@ -2,9 +2,9 @@
 
 aiokafka 0.14 has one time-out for every request. Joining a group must outlast a rebalance, so it is long, and a broker
 that hangs (its connections stay open, nothing is answered) would hold up a fetch, a heartbeat or an alert for as long,
-though another leads the partition by then. And a message that was not sent when that time-out is over is given up, which
-ends the worker. Here a request waits for `request_seconds`, joining for longer, and messages wait without end: how long
-the brokers may be away is `limits.brokers_away_seconds` of engine.yaml, for everything alike.
+though another leads the partition by then. And a message that was not sent when that time-out is over is given up,
+which ends the worker. Here a request waits for `request_seconds`, joining for longer, and messages wait without end:
+how long the brokers may be away is `limits.brokers_away_seconds` of engine.yaml, for everything alike.
 tests/integration/test_brokers.py fails without it, and would pass without it when aiokafka has settings for these.
 """
 
@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from aiokafka.conn import ConnectionGroup
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 from mode import get_logger

@@ -20,6 +20,12 @@ from kafka.errors import KafkaError
 from streams import broker
 
 NODES = (1, 2, 3)
+PROPERTIES = {
+    "broker.session.timeout.ms": "6000",  # a broker that hangs is out after this, 9 s by default
+    "log.segment.bytes": str(16 << 20),  # compaction leaves the newest segment alone, by default 1 GiB
+    "log.cleaner.min.cleanable.ratio": "0.2",
+    "log.cleaner.backoff.ms": "3000",
+}
 START_SECONDS = 90.0  # for any of it, on a busy machine
 
 
@@ -91,8 +97,7 @@ class Cluster:
         for number, port in zip(NODES, self.ports, strict=True):
             data = folder / f"node-{number}"
             properties = broker.node_properties(number, broker_port=port, controller_ports=voters, data=data / "data")
-            # a broker that hangs is out after this (9 s by default), and one that was killed may come back
-            self.nodes.append(Node(number, data, {**properties, "broker.session.timeout.ms": "6000"}))
+            self.nodes.append(Node(number, data, {**properties, **PROPERTIES}))
 
     def start(self) -> None:
         """Format and start them all; returns when each is a member and answers."""
