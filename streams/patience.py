@@ -57,6 +57,20 @@ def never_give_up(producer: Any, request_seconds: float) -> None:
     hasten(producer.client, request_seconds, request_seconds, lambda *_: None)
     producer._sender._request_timeout_ms = int(request_seconds * 1_000)
     producer._message_accumulator._batch_ttl = math.inf
+    client, plain = producer.client, producer.client._wait_on_metadata
+
+    async def wait_on_metadata(topic: str) -> Any:
+        """aiokafka calls a topic unknown that it could not ask for."""
+        heard = False
+        while True:
+            try:
+                return await plain(topic)
+            except UnknownTopicOrPartitionError:
+                if heard:
+                    raise
+                heard = await client.force_metadata_update()
+
+    client._wait_on_metadata = wait_on_metadata
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:

@@ -18,6 +18,9 @@ not restored. Any other one is.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
@@ -53,6 +56,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_seconds: float = 1.5
     rebalance_seconds: float = 30.0  # a member that hasn't joined again by then is out
     handover_seconds: float = 10.0  # for the run in hand and `settle`, before partitions are given up
+    stop_seconds: float = 25.0  # orchestrators kill after 30
     request_seconds: float = 10.0  # longer than brokers need to put one of them out that hangs (9 by default)
     stall_seconds: float = 300.0  # a worker that fetches nothing for so long leaves the group
     buffer_seconds: float = 3_600.0  # a message for which there is no room by then fails its send
@@ -192,6 +196,9 @@ class Source:
         await self.commit()
 
     async def _before_shutdown(self, _app: Any, **_: Any) -> None:
+        limit = threading.Timer(self.settings.stop_seconds, _end)
+        limit.daemon = True
+        limit.start()
         await self._give_up()
 
     async def _take_over(self, _app: Any, **_: Any) -> None:
@@ -216,6 +223,13 @@ class Source:
         log.info("generation %d: kept %s, lost %s, restored %s", generation, *names)
         self._generation = generation
         self._ready = self._assigned[0] == generation
+
+
+def _end() -> None:
+    """With brokers that don't answer, Faust and aiokafka wait without end for their last messages and threads."""
+    log.error("the stop took too long: what was not acknowledged is done again after the restart")
+    logging.shutdown()
+    os._exit(1)
 
 
 class _RunSchema(faust.Schema):  # type: ignore[misc]

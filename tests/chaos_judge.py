@@ -16,7 +16,7 @@ class Verdict(NamedTuple):
     """What the topics say."""
 
     revisions: int  # that a replay gives
-    written: int  # to the topic, repetitions after a crash included
+    again: int  # revisions written again after a crash, the same to the byte
     lost: int  # of a replay's, that are not on the topic
     made_up: int  # on the topic, that a replay does not give
     two_contents: int  # revisions written with two contents
@@ -48,7 +48,7 @@ class Report(NamedTuple):
         return (
             f"{'Held' if self.held else 'BROKEN'}: {many} under {self.records:,} records; of {v.revisions:,} alert "
             f"revisions {v.lost} lost and {v.made_up} made up, {v.two_contents} with two contents; "
-            f"{v.written - v.revisions} written again; {v.dead_missing} of {self.bad} bad records without a "
+            f"{v.again} written again; {v.dead_missing} of {self.bad} bad records without a "
             f"dead letter; {self.repeated:,} repeated deliveries; recovery p50 {times[0]} s, p99 {times[1]} s, "
             f"max {times[2]} s."
         )
@@ -80,4 +80,6 @@ def judge(kafka: str, prefix: str, config: Path, folder: Path, bad: int) -> Verd
         if (headers := {name: value.decode() for name, value in record.headers})
     }
     twice = sum(n > 1 for n in contents.values())
-    return Verdict(len(replayed), len(live), len(replayed - told), len(told - replayed), twice, bad - len(origins))
+    return Verdict(
+        len(replayed), len(live) - len(told), len(replayed - told), len(told - replayed), twice, bad - len(origins)
+    )

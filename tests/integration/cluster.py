@@ -118,6 +118,8 @@ class Cluster:
         raise TimeoutError(f"the cluster is not whole after {START_SECONDS:g} s")
 
     def _whole(self) -> bool:
+        if not all(broker._speaks_kafka(f"127.0.0.1:{port}") for port in self.ports):
+            return False
         admin = KafkaAdminClient(
             bootstrap_servers=self.bootstrap_servers.split(","), bootstrap_timeout_ms=5_000, request_timeout_ms=5_000
         )
