@@ -38,10 +38,10 @@ from tests.mutated_worker import HARMLESS, MUTATIONS
 
 PARTITIONS, WORKERS = 6, 3
 BROKER_FAULTS = ("broker", "broker hangs", "all brokers")
-FAULTS = ("kill",) * 6 + ("tear", "stop", "freeze", "pause", "add", *BROKER_FAULTS)  # kills are what N counts
+FAULTS = ("kill",) * 12 + ("tear", "stop", "freeze", "pause", "add", *BROKER_FAULTS)  # kills are what N counts
 FROZEN, PAUSED = 14.0, 3.0  # s: longer than the group waits for a silent worker, and shorter
 HUNG = 13.0  # s: longer than a request waits, and than brokers wait for one another
-SECONDS = 240  # for anything that is waited for, on a busy machine
+SECONDS = 300  # for anything that is waited for, on a busy machine
 
 
 def plan_of(kills: int, rng: np.random.Generator) -> list[str]:
@@ -77,7 +77,8 @@ class Chaos:
             sender = threading.Thread(target=self.send, daemon=True)
             sender.start()
             wait_until("the workers have begun", lambda: self.settled(running), SECONDS)
-            for fault in self.plan:
+            for n, fault in enumerate(self.plan, 1):
+                print(f"{n} of {len(self.plan)}: {fault}", file=sys.stderr, flush=True)
                 self.strike(running, fault)
             sender.join()
             self.cluster.wait_until_whole()
@@ -114,7 +115,7 @@ class Chaos:
 
     def strike(self, running: list[WorkerProcess], fault: str) -> None:
         """One fault, at a moment that nobody chose; then until all is well again, or a little less."""
-        time.sleep(float(self.rng.uniform(0.5, 4.0)))
+        time.sleep(float(self.rng.uniform(0.5, 3.0)))
         if fault in BROKER_FAULTS:
             self.cluster.wait_until_whole()  # with two of them away nothing can be written, and nothing can break
         since = time.monotonic()
@@ -123,7 +124,7 @@ class Chaos:
         else:
             fault = self.strike_workers(running, fault)
         self.faults[fault] += 1
-        if self.rng.random() < 0.7:  # else the next fault comes in the midst of the recovery
+        if self.rng.random() < 0.6:  # else the next fault comes in the midst of the recovery
             wait_until(f"all is well after {fault}", lambda: self.settled(running), SECONDS)
             self.recovery[fault].append(time.monotonic() - since)
 

@@ -11,7 +11,7 @@ from config.catalogue import SHIPPED
 from streams.simulate import Simulation, simulate
 
 BAD = (b"not json", b'{"event_id":"x"}', b"\xff\xfe", b'{"event_id":"x","type":"order.paid","creator_id":7}')
-RECORDS_EACH = 2_500  # for each fault: there is always work to do
+RECORDS_EACH = 1_500  # for each fault: there is always work to do
 EACH_DAY = 18  # records of a creator, about
 CREATORS, DAYS = (60, 300), 10  # at least and at most; at least
 

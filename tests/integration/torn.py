@@ -1,4 +1,4 @@
-"""A checkpoint that was not written to its end: what a worker must never begin from."""
+"""Checkpoints on their topic: the newest, and one that was not written to its end, which no worker may begin from."""
 
 import msgspec
 from kafka import KafkaProducer
@@ -10,12 +10,17 @@ from tests.integration.workers import everything
 AHEAD = 50  # records that the torn checkpoint claims to hold beside those of the newest whole one
 
 
+def newest_checkpoint(kafka: str, topic: str, partition: int) -> checkpoint.Found:
+    """The newest usable checkpoint of a shard, as a worker would find it."""
+    stored = {r.key.decode(): r.value for r in everything(kafka, topic) if r.partition == partition}
+    return checkpoint.newest({key: value for key, value in stored.items() if value is not None})
+
+
 def tear(kafka: str, topic: str, partition: int, *, missing: bool) -> None:
     """Behind a shard's newest checkpoint, write one that is newer and torn: of its blocks but one is there, or its
     manifest is harmed. The shard's owner is dead, or will not mind: a whole checkpoint counts, this one never does.
     """
-    stored = {r.key.decode(): r.value for r in everything(kafka, topic) if r.partition == partition}
-    found = checkpoint.newest({key: value for key, value in stored.items() if value is not None})
+    found = newest_checkpoint(kafka, topic, partition)
     if found.manifest is None or found.snapshot is None:
         return
     memo = found.snapshot.memo
