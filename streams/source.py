@@ -7,8 +7,8 @@ restored state says. Faust keeps the group, the rebalances, the agents, the time
 `streams.transport` is the mechanism.
 
 Whose a partition is, the group decides, and a worker that was paused doesn't know it yet when it wakes. So what it owns
-counts only while the group has confirmed it within its session (`sure`): till then nobody else can own it. Else no
-record is handed out and nothing is made durable, until the group is heard again.
+counts only while the group has confirmed it within a session (`sure`): till then nobody else can own it. Else no record
+is handed out and nothing is made durable, until the group is heard again.
 
 A rebalance takes every partition from every member (aiokafka knows only the eager protocol). A partition that
 its owner gets back in the very next generation was nobody else's meanwhile: it goes on without a gap, and is
@@ -46,14 +46,16 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap_servers: str = "127.0.0.1:9092"  # host:port, a comma between
     group: str = "ripcurrent"  # the consumer group, and the Faust app's id
     topic: str = "creator-events"
-    instance_id: str | None = None  # static membership: a restart within the session moves no partition
+    instance_id: str | None = None  # static membership: a restart within restart_seconds moves no partition
     run_records: int = 10_000  # at most so many records in a run
     runs_queued: int = 2  # runs that wait for the agent: with run_records, the bound on memory
     fetch_wait_ms: int = 50  # Faust has 1,500, for which an idle partition would stall a busy one
     fetch_bytes: int = 1 << 20  # of one partition in one fetch, compressed
     commit_seconds: float = 1.0
     session_seconds: float = 6.0  # a killed worker's partitions are free after this; brokers allow no less
+    restart_seconds: float = 30.0  # the same with an instance_id: time to restart, and no partition moves
     heartbeat_seconds: float = 1.5
+    sure_seconds: float = 6.0  # at most a session: for so long after a heartbeat nobody else owns what we own
     rebalance_seconds: float = 30.0  # a member that hasn't joined again by then is out
     handover_seconds: float = 10.0  # for the run in hand and `settle`, before partitions are given up
     stop_seconds: float = 25.0  # orchestrators kill after 30
@@ -111,8 +113,8 @@ class Source:
 
     @property
     def sure(self) -> bool:
-        """Nobody else can own what we own: the group, asked within its session, has said that we are a member."""
-        return time.monotonic() - self._confirmed < self.settings.session_seconds
+        """Nobody else can own what we own: the group, asked within the session, has said that we are a member."""
+        return time.monotonic() - self._confirmed < self.settings.sure_seconds
 
     @property
     def silent_seconds(self) -> float:
@@ -275,7 +277,7 @@ def make_app(settings: KafkaSettings, **faust_settings: Any) -> SourceApp:
         "broker_max_poll_records": settings.run_records,
         "broker_max_poll_interval": settings.stall_seconds,
         "broker_commit_interval": settings.commit_seconds,
-        "broker_session_timeout": settings.session_seconds,
+        "broker_session_timeout": settings.restart_seconds if settings.instance_id else settings.session_seconds,
         "broker_heartbeat_interval": settings.heartbeat_seconds,
         "broker_rebalance_timeout": settings.rebalance_seconds,
         "broker_request_timeout": 40.0,

@@ -40,7 +40,7 @@ PARTITIONS, WORKERS = 6, 3
 BROKER_FAULTS = ("broker", "broker hangs", "all brokers")
 FAULTS = ("kill",) * 12 + ("tear", "stop", "freeze", "pause", "add", *BROKER_FAULTS)  # kills are what N counts
 FROZEN, PAUSED = 14.0, 3.0  # s: longer than the group waits for a silent worker, and shorter
-HUNG = 13.0  # s: longer than a request waits, and than brokers wait for one another
+HUNG = 13.0  # s: longer than a request waits, a session, and than brokers wait for one another
 SECONDS = 300  # for anything that is waited for, on a busy machine
 
 
@@ -48,7 +48,9 @@ def plan_of(kills: int, rng: np.random.Generator) -> list[str]:
     """Faults in an order that nobody chose, with so many kills among them."""
     plan: list[str] = []
     while plan.count("kill") < kills:
-        plan.append(str(rng.choice(FAULTS)))
+        fault = str(rng.choice(FAULTS))
+        grown = plan.count("add") > plan.count("remove")
+        plan.append("remove" if fault == "add" and grown else fault)
     return plan
 
 
@@ -56,10 +58,11 @@ class Chaos:
     """One run: a load, a plan of faults, and the workers and brokers that suffer it."""
 
     def __init__(
-        self, cluster: Cluster, folder: Path, seed: int, plan: Sequence[str], mutation: str | None = None
-    ) -> None:
+        self, cluster: Cluster, folder: Path, seed: int, plan: Sequence[str], mutation: str | None = None,
+        begin_with: int = WORKERS,
+    ) -> None:  # fmt: skip
         self.cluster, self.kafka, self.folder = cluster, cluster.bootstrap_servers, folder
-        self.plan, self.mutation = plan, mutation
+        self.plan, self.mutation, self.begin_with = plan, mutation, begin_with
         self.config = talkative(folder / "config")
         self.rng = np.random.default_rng(seed)
         self.prefix = f"chaos{seed}-{mutation or ''}-"
@@ -73,7 +76,7 @@ class Chaos:
         create(self.kafka, self.topics.specs(PARTITIONS, 3))
         sent = len(self.load.records)
         with workers() as running:
-            running += [self.worker() for _ in range(WORKERS)]
+            running += [self.worker() for _ in range(self.begin_with)]
             sender = threading.Thread(target=self.send, daemon=True)
             sender.start()
             wait_until("the workers have begun", lambda: self.settled(running), SECONDS)
@@ -122,7 +125,7 @@ class Chaos:
         if fault in BROKER_FAULTS:
             self.strike_brokers(fault)
         else:
-            fault = self.strike_workers(running, fault)
+            self.strike_workers(running, fault)
         self.faults[fault] += 1
         if self.rng.random() < 0.6:  # else the next fault comes in the midst of the recovery
             wait_until(f"all is well after {fault}", lambda: self.settled(running), SECONDS)
@@ -142,8 +145,7 @@ class Chaos:
         for node in struck:
             node.start()
 
-    def strike_workers(self, running: list[WorkerProcess], fault: str) -> str:
-        """Strike one of them; what was done in the end."""
+    def strike_workers(self, running: list[WorkerProcess], fault: str) -> None:
         victim = running[int(self.rng.integers(len(running)))]
         if fault in ("kill", "tear", "stop"):
             running.remove(victim)
@@ -156,12 +158,10 @@ class Chaos:
             victim.freeze()
             time.sleep(FROZEN if fault == "freeze" else PAUSED)
             victim.thaw()
-        elif len(running) <= WORKERS:
+        elif fault == "add":
             running.append(self.worker())
         else:
             running.pop(0).stop()
-            return "remove"
-        return fault
 
     def settled(self, running: list[WorkerProcess]) -> bool:
         """Every partition is owned and restored, and the brokers answer. Who ended is started again."""
