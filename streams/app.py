@@ -208,7 +208,7 @@ class Worker:
 
     async def beat(self) -> None:
         """The loop is alive: say so, how far each shard is, and how long the brokers are away."""
-        self.wait_for_brokers(max(self.source.silent_seconds, self.sink.waiting_seconds))
+        self.wait_for_brokers(max(self.source.contact.silent_seconds, self.sink.waiting_seconds))
         owned = sorted(self.source.owned & self.shards.keys())
         progress = {}
         for partition in owned:
@@ -238,7 +238,7 @@ class Worker:
             if partition not in self.shards:
                 return
             async with self.locks[partition]:
-                if not self.source.sure:
+                if not self.source.contact.sure:
                     return  # it may be another worker's by now
                 shard, vault = self.shards[partition], self.vaults[partition]
                 holds = (shard.engine.next_offset, shard.ticks_applied)

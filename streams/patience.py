@@ -11,7 +11,10 @@ tests/integration/test_brokers.py fails without it, and would pass without it wh
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -27,6 +30,30 @@ RETRY_SECONDS = 0.5
 STILL_A_MEMBER = (0, 27)  # a heartbeat's answers: all well, and: a rebalance begins
 
 T = TypeVar("T")
+
+
+class Contact:
+    """When the brokers were heard last. Written by the consumer's thread, read by the worker's loop."""
+
+    def __init__(self, sure_seconds: float) -> None:
+        self._sure_seconds = sure_seconds
+        self._answered = self._confirmed = time.monotonic()
+
+    def heard(self, asked: float, confirms: bool) -> None:
+        """A broker answered what it was asked then; or the group, that we are a member."""
+        self._answered = time.monotonic()
+        if confirms:
+            self._confirmed = asked
+
+    @property
+    def sure(self) -> bool:
+        """Nobody else can own what we own: the group, asked within the session, has said that we are a member."""
+        return time.monotonic() - self._confirmed < self._sure_seconds
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since a broker answered anything: heartbeats and fetches ask all the time."""
+        return time.monotonic() - self._answered
 
 
 def hasten(client: Any, request_seconds: float, join_seconds: float, heard: Callable[[float, bool], None]) -> None:
@@ -84,3 +111,17 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
                 raise
             log.warning("Kafka doesn't answer, asked again: %r", error)
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def end_after(seconds: float) -> None:
+    """End the process if it is not done with stopping by then: with brokers that don't answer, Faust and aiokafka wait
+    without end for their last messages and threads."""
+
+    def end() -> None:
+        log.error("the stop took too long: what was not acknowledged is done again after the restart")
+        logging.shutdown()
+        os._exit(1)
+
+    limit = threading.Timer(seconds, end)
+    limit.daemon = True
+    limit.start()

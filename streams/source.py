@@ -7,8 +7,8 @@ restored state says. Faust keeps the group, the rebalances, the agents, the time
 `streams.transport` is the mechanism.
 
 Whose a partition is, the group decides, and a worker that was paused doesn't know it yet when it wakes. So what it owns
-counts only while the group has confirmed it within a session (`sure`): till then nobody else can own it. Else no record
-is handed out and nothing is made durable, until the group is heard again.
+counts only while the group has confirmed it within a session (`Contact.sure`): till then nobody else can own it. Else
+no record is handed out and nothing is made durable, until the group is heard again.
 
 A rebalance takes every partition from every member (aiokafka knows only the eager protocol). A partition that
 its owner gets back in the very next generation was nobody else's meanwhile: it goes on without a gap, and is
@@ -18,10 +18,6 @@ not restored. Any other one is.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import threading
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -31,6 +27,7 @@ from faust.app import BootStrategy
 from faust.types import TP
 from mode import CrashingSupervisor, get_logger
 
+from streams.patience import Contact, end_after
 from streams.transport import Run, Transport
 
 __all__ = ["KafkaSettings", "Owner", "Run", "Source", "SourceApp", "make_app", "run_worker"]
@@ -92,7 +89,7 @@ class Source:
         self._held: dict[int, int] = {}  # partitions whose state is here, with the next offset to hand out
         self._generation = -1  # of the group when _held was made to match
         self._ready = False  # _held is what _assigned says
-        self._answered = self._confirmed = time.monotonic()  # a broker, at all; the group, that we are a member
+        self.contact = Contact(self.settings.sure_seconds)
         self._epoch = 0
         self._durable: dict[int, int] = {}
         self._committed: dict[int, int] = {}
@@ -109,23 +106,7 @@ class Source:
     @property
     def owned(self) -> frozenset[int]:
         """Partitions that are restored and delivered; none during a rebalance, or while the group is not heard."""
-        return frozenset(self._held) if self._ready and self.sure else frozenset()
-
-    @property
-    def sure(self) -> bool:
-        """Nobody else can own what we own: the group, asked within the session, has said that we are a member."""
-        return time.monotonic() - self._confirmed < self.settings.sure_seconds
-
-    @property
-    def silent_seconds(self) -> float:
-        """Since a broker answered anything: heartbeats and fetches ask all the time."""
-        return time.monotonic() - self._answered
-
-    def heard(self, asked: float, confirms: bool) -> None:
-        """A broker answered what it was asked then; or the group, that we are a member. From any thread."""
-        self._answered = time.monotonic()
-        if confirms:
-            self._confirmed = asked
+        return frozenset(self._held) if self._ready and self.contact.sure else frozenset()
 
     @property
     def ready(self) -> bool:
@@ -140,7 +121,7 @@ class Source:
     async def runs(self, stream: AsyncIterator[Run]) -> AsyncIterator[Run]:
         """Every run once and in order; asking for the next one says that the last is done with."""
         async for run in stream:
-            while not self.sure and run.epoch == self._epoch:
+            while not self.contact.sure and run.epoch == self._epoch:
                 await asyncio.sleep(SURE_SECONDS)
             if run.epoch != self._epoch or run.partition not in self._held:
                 continue  # fetched before a seek: its records come again, here or at the new owner
@@ -187,7 +168,7 @@ class Source:
         """Still the owner: let the agent finish its run, settle, commit. Bounded: the whole group waits."""
         self._ready = False
         self._epoch += 1
-        if not self._held or self._app.crashed or not self.sure:
+        if not self._held or self._app.crashed or not self.contact.sure:
             return  # what a failed agent left behind must not become durable, nor what is perhaps another's by now
         try:
             async with asyncio.timeout(self.settings.handover_seconds):
@@ -198,9 +179,7 @@ class Source:
         await self.commit()
 
     async def _before_shutdown(self, _app: Any, **_: Any) -> None:
-        limit = threading.Timer(self.settings.stop_seconds, _end)
-        limit.daemon = True
-        limit.start()
+        end_after(self.settings.stop_seconds)
         await self._give_up()
 
     async def _take_over(self, _app: Any, **_: Any) -> None:
@@ -225,13 +204,6 @@ class Source:
         log.info("generation %d: kept %s, lost %s, restored %s", generation, *names)
         self._generation = generation
         self._ready = self._assigned[0] == generation
-
-
-def _end() -> None:
-    """With brokers that don't answer, Faust and aiokafka wait without end for their last messages and threads."""
-    log.error("the stop took too long: what was not acknowledged is done again after the restart")
-    logging.shutdown()
-    os._exit(1)
 
 
 class _RunSchema(faust.Schema):  # type: ignore[misc]

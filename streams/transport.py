@@ -83,8 +83,8 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
         # Nor for this one, but with its own transactions. A redrive that was killed has left records that are void.
         consumer._isolation_level = "read_committed"
-        settings = self._source.settings
-        hasten(consumer._client, settings.request_seconds, self.app.conf.broker_request_timeout, self._source.heard)
+        seconds, joining = self._source.settings.request_seconds, self.app.conf.broker_request_timeout
+        hasten(consumer._client, seconds, joining, self._source.contact.heard)
         return consumer
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -192,7 +192,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         StickyPartitionAssignor.on_generation_assignment(generation_id)  # aiokafka forgets to
         ours = frozenset(tp.partition for tp in assigned if tp.topic == self._source.settings.topic)
         self._source._assigned = (generation_id, ours)
-        self._source.heard(time.monotonic(), True)
+        self._source.contact.heard(time.monotonic(), True)
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:

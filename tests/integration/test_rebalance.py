@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from streams.topics import Topics, create
 from tests.chaos import Chaos
 from tests.chaos_judge import judge
 from tests.chaos_quiet import START, event, fast_catalogue, send, violation
-from tests.integration.cluster import Cluster, cluster_of_three
+from tests.integration.cluster import Cluster
 from tests.integration.workers import WorkerProcess, committed, everything, share_all, wait_until, workers
 
 pytestmark = pytest.mark.kafka
@@ -59,12 +58,6 @@ def test_a_worker_that_wakes_up_late_writes_no_checkpoint_and_no_tick_and_makes_
     assert awake * 1_000 > began.timestamp
     verdict = judge(kafka, "late-", config, tmp_path, bad=0)
     assert (verdict.lost, verdict.made_up, verdict.two_contents, verdict.otherwise) == (0, 0, 0, 0), verdict
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with cluster_of_three() as three:
-        yield three
 
 
 def test_one_worker_becomes_three_and_one_again_under_load(cluster: Cluster, tmp_path: Path) -> None:
