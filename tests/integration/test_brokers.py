@@ -46,6 +46,7 @@ def test_a_worker_ends_when_all_brokers_are_away_for_longer_than_the_limit(clust
         try:
             away = "it says for how long they are away"
             wait_until(away, lambda: worker.metric("ripcurrent_brokers_away_seconds") > 5, 30, running)
+            assert '"healthy":true' in worker.get("/healthz"), "a restart would not help"
             assert worker.wait(60) != 0
         finally:
             for node in cluster.nodes:
