@@ -5,7 +5,7 @@ that hangs (its connections stay open, nothing is answered) would hold up a fetc
 though another leads the partition by then. And a message that was not sent when that time-out is over is given up,
 which ends the worker. Here a request waits for `request_seconds`, joining for longer, and messages wait without end:
 how long the brokers may be away is `limits.brokers_away_seconds` of engine.yaml, for everything alike.
-tests/integration/test_brokers.py fails without it, and would pass without it when aiokafka has settings for these.
+tests/test_patience.py fails as soon as aiokafka has settings for these.
 """
 
 from __future__ import annotations

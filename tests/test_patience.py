@@ -2,12 +2,19 @@
 
 import asyncio
 import inspect
+import socket
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
-from streams.patience import patiently
+from streams.patience import hasten, patiently
 
 
 def test_aiokafka_has_one_timeout_for_every_request_still() -> None:
@@ -25,6 +32,23 @@ def test_what_is_patched_of_aiokafka_is_there_still() -> None:
     assert "self._sender" in producer
     assert "self._message_accumulator" in producer
     assert "_batch_ttl" in inspect.getsource(inspect.getmodule(AIOKafkaProducer).MessageAccumulator)  # type: ignore[union-attr]
+
+
+async def _ask_one_that_hangs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # the kernel takes connections, and nobody answers
+        host, port = server.getsockname()
+        client = AIOKafkaClient(bootstrap_servers=f"{host}:{port}")
+        hasten(client, 0.2, 60.0, lambda *_: None)
+        try:
+            async with asyncio.timeout(30):  # its own time-out is 40 s
+                with pytest.raises(KafkaConnectionError):
+                    await client.bootstrap()
+        finally:
+            await client.close()
+
+
+def test_a_broker_that_hangs_is_given_up_soon() -> None:
+    asyncio.run(_ask_one_that_hangs())
 
 
 async def _after(failures: list[Exception]) -> str:
