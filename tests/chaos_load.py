@@ -11,8 +11,7 @@ from config.catalogue import SHIPPED
 from streams.simulate import Simulation, simulate
 
 BAD = (b"not json", b'{"event_id":"x"}', b"\xff\xfe", b'{"event_id":"x","type":"order.paid","creator_id":7}')
-RECORDS_EACH = 1_500  # for each fault: there is always work to do
-EACH_DAY = 18  # records of a creator, about
+CREATOR_DAYS_EACH = 84  # for each fault, about 9,000 records: there is always work to do
 CREATORS, DAYS = (60, 300), 10  # at least and at most; at least
 
 Pair = tuple[bytes, bytes]
@@ -28,8 +27,8 @@ class Load(NamedTuple):
 
 def market(faults: int, rng: np.random.Generator) -> Load:
     """A market with planted episodes; bad records, repetitions and late ones among it."""
-    creators = int(np.clip(faults * RECORDS_EACH / (DAYS * EACH_DAY), *CREATORS))
-    days = max(faults * RECORDS_EACH // (creators * EACH_DAY), DAYS)
+    creators = int(np.clip(faults * CREATOR_DAYS_EACH / DAYS, *CREATORS))
+    days = max(faults * CREATOR_DAYS_EACH // creators, DAYS)
     events, _ = simulate(Simulation(seed=int(rng.integers(1 << 30)), creators=creators, days=days, planted=4))
     records: list[Pair] = []
     bad = repeated = 0
