@@ -12,7 +12,7 @@ AHEAD = 50  # records that the torn checkpoint claims to hold beside those of th
 
 def newest_checkpoint(kafka: str, topic: str, partition: int) -> checkpoint.Found:
     """The newest usable checkpoint of a shard, as a worker would find it."""
-    stored = {r.key.decode(): r.value for r in everything(kafka, topic) if r.partition == partition}
+    stored = {r.key.decode(): r.value for r in everything(kafka, topic, partition)}
     return checkpoint.newest({key: value for key, value in stored.items() if value is not None})
 
 

@@ -117,11 +117,12 @@ def share_all(partitions: int, among: Iterable[WorkerProcess]) -> bool:
     return all(owned) and sum(owned) == partitions
 
 
-def everything(bootstrap: str, topic: str) -> list[Any]:
-    """All records of a topic, up to its end as it is now."""
+def everything(bootstrap: str, topic: str, partition: int | None = None) -> list[Any]:
+    """All records of a topic, or of one partition, up to its end as it is now."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
     try:
-        parts = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+        known = sorted(consumer.partitions_for_topic(topic) or ())
+        parts = [TopicPartition(topic, p) for p in known if partition in (None, p)]
         consumer.assign(parts)
         consumer.seek_to_beginning(*parts)
         ends = consumer.end_offsets(parts)
