@@ -25,10 +25,13 @@ test: check  ## everything, integration on Apache Kafka included
 demo: install  ## the whole pipeline in two minutes; KEEP=1 keeps it running
 	@$(PY) -m streams.cli demo $(if $(KEEP),--keep)
 
-chaos: install  ## workers killed and frozen under load, KILLS=20 SEED=1; then compared with a replay
+chaos: install  ## workers and brokers killed and frozen under load, KILLS=20 SEED=1; then compared with a replay
 	$(PY) -m tests.chaos --kills $(or $(KILLS),20) --seed $(or $(SEED),1)
+
+chaos-mutations: install  ## whether chaos notices workers that are broken on purpose (10 minutes)
+	$(PY) -m tests.chaos --mutations --kills $(or $(KILLS),2) --seed $(or $(SEED),1)
 
 bench-live: install  ## events/s from Kafka to alerts, beside a plain Faust agent (10 minutes)
 	$(PY) benchmarks/bench_live.py
 
-.PHONY: help install check test demo chaos bench-live
+.PHONY: help install check test demo chaos chaos-mutations bench-live

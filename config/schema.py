@@ -356,6 +356,7 @@ class Limits(Spec, frozen=True, kw_only=True):
     duplicates: Annotated[int, Meta(ge=0)] = 100_000  # newest records among which an event_id counts once
     open_episodes: Annotated[int, Meta(ge=1)] = 100_000
     dead_letter_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.5  # judged after 1,000 records
+    brokers_away_seconds: Annotated[int, Meta(ge=10)] = 600  # then the worker ends; until then it waits
 
 
 class EngineSettings(Spec, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from config.settings import Settings
 from streams import state
 from streams.columns import DeadLetter
 from streams.engine import Engine, Output
-from streams.errors import CheckpointError, DeadLetterLimitError, RipcurrentError
+from streams.errors import BrokersAwayError, CheckpointError, DeadLetterLimitError, RipcurrentError
 from streams.http import Health, Progress, start_http
 from streams.metrics import Metrics
 from streams.pseudonyms import Pseudonyms
@@ -217,7 +217,8 @@ class Worker:
         self.metrics.tick()
 
     async def beat(self) -> None:
-        """The loop is alive: say so, and how far each shard is."""
+        """The loop is alive: say so, how far each shard is, and how long the brokers are away."""
+        self.wait_for_brokers(max(self.source.contact.silent_seconds, self.sink.waiting_seconds))
         owned = sorted(self.source.owned & self.shards.keys())
         progress = {}
         for partition in owned:
@@ -226,6 +227,16 @@ class Worker:
             at = max(shard.position, shard.engine.next_offset)
             progress[partition] = Progress(at, max(self.ends.get(partition, 0), at))
         self.health.beat(self.source.ready and all(self.shards[p].restored for p in owned), progress)
+
+    def wait_for_brokers(self, away: float) -> None:
+        """Nothing is lost while they are away, and nothing new is judged: after a while somebody else should know."""
+        self.metrics.brokers_away(away)
+        limit = self.config.catalogue.engine.limits.brokers_away_seconds
+        if away > limit:
+            raise BrokersAwayError(
+                f"the brokers at {self.settings.bootstrap_servers} have not answered, or taken what was sent, for "
+                f"{away:.0f} s, over the limit of {limit} s (engine.yaml, limits.brokers_away_seconds)"
+            )
 
     async def checkpoint_all(self) -> None:
         for partition in sorted(self.source.owned & self.shards.keys()):
@@ -237,6 +248,8 @@ class Worker:
             if partition not in self.shards:
                 return
             async with self.locks[partition]:
+                if not self.source.contact.sure:
+                    return  # it may be another worker's by now
                 shard, vault = self.shards[partition], self.vaults[partition]
                 holds = (shard.engine.next_offset, shard.ticks_applied)
                 if not shard.restored:

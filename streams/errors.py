@@ -5,7 +5,8 @@ RipcurrentError
 ├── ConfigError        the catalogue or a setting is wrong: where, what was expected, what to do
 ├── RecordError        one record breaks the contract: it becomes a dead letter
 ├── CheckpointError    a checkpoint can't be used: which, and why
-└── DeadLetterLimitError too many records are bad: the deployment is broken, not the data
+├── DeadLetterLimitError too many records are bad: the deployment is broken, not the data
+└── BrokersAwayError   no broker answers, or none takes what is sent, for longer than the limit
 ```
 """
 
@@ -34,3 +35,7 @@ class CheckpointError(RipcurrentError):
 
 class DeadLetterLimitError(RipcurrentError):
     """The share of bad records is over its limit."""
+
+
+class BrokersAwayError(RipcurrentError):
+    """Kafka is away for longer than the limit."""

@@ -74,6 +74,9 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("gauge", "consumer_lag_records", "partition",
             "Records between what was applied and the partition's end when it was last fetched.",
             "Growing: the worker is too slow or stuck. Compare step time; add workers up to the partition count."),
+        Definition("gauge", "brokers_away_seconds", "",
+            "How long no broker has answered, or none has acknowledged the oldest alert or checkpoint that was sent.",
+            "Some seconds: look at Kafka. The worker waits, loses nothing, and ends at limits.brokers_away_seconds."),
         Definition("gauge", "consumer_lag_seconds", "partition",
             "How long ago the newest applied record was appended; 0 when nothing waits.",
             "This late alerts are because of us. As for consumer_lag_records."),
@@ -251,6 +254,7 @@ class Metrics:
         self._markets: set[str] = set()  # those with a label of their own
         self._assigned: frozenset[int] = frozenset()
         self._refused = False  # the newest configuration
+        self._away = 0.0  # s
         self._build = version("ripcurrent"), platform.python_version()
         for one in (definition for section in DEFINITIONS.values() for definition in section):
             name, labels = PREFIX + one.name, one.labels.split()
@@ -293,6 +297,10 @@ class Metrics:
         if partition in self._views:  # else it is late news of a partition that was lost
             waiting = max(end_offset - next_offset, 0)
             self._set_view(partition, self._views[partition]._replace(position=(waiting, timestamp_ms)))
+
+    def brokers_away(self, seconds: float) -> None:
+        """For so long the brokers have not answered, or not acknowledged something."""
+        self._away = seconds
 
     def tick(self) -> None:
         """A tick was obeyed."""
@@ -425,6 +433,7 @@ class Metrics:
         return {
             "consumer_lag_records": {p: n for p, (n, _) in placed.items()},
             "consumer_lag_seconds": {p: max(now - at / 1_000, 0.0) if n else 0.0 for p, (n, at) in placed.items()},
+            "brokers_away_seconds": {(): self._away},
             "watermark_seconds": timed,
             "watermark_lag_seconds": {p: now - at for p, at in timed.items()},
             "waiting_events": {p: view.waiting for p, view in by_partition.items()},

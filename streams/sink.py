@@ -1,5 +1,7 @@
 """What leaves the worker: alerts, dead letters, checkpoints and ticks, through Faust's idempotent producer."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Generator
 from typing import Any
 
@@ -39,6 +41,7 @@ class Sink:
         self._app = app
         self._topics = topics
         self._sent: dict[int, list[Awaitable[Any]]] = {}  # by source partition
+        self._waiting: dict[Any, float] = {}  # what no broker has acknowledged yet, oldest first: since when
 
     async def send(
         self,
@@ -50,12 +53,23 @@ class Sink:
     ) -> Awaitable[Any]:
         """Hand a record to the producer; awaiting the result waits for the acknowledgement (its RecordMetadata)."""
         producer = await self._app.maybe_start_producer()
+        room = object()
+        self._waiting[room] = time.monotonic()  # for room in the producer's buffer, then for the acknowledgement
         try:
-            return Sent(await producer.send(topic, key, value, partition, None, headers), topic)
-        except ProducerSendError as error:
-            if isinstance(error.__cause__, TopicAuthorizationFailedError):
+            sent: asyncio.Future[Any] = await producer.send(topic, key, value, partition, None, headers)
+        except BaseException as error:
+            del self._waiting[room]
+            if isinstance(error, ProducerSendError) and isinstance(error.__cause__, TopicAuthorizationFailedError):
                 raise _not_allowed(topic) from error
             raise
+        sent.add_done_callback(lambda _: self._waiting.pop(room))
+        return Sent(sent, topic)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the brokers have not acknowledged the oldest of what was sent; 0 when there is nothing."""
+        since = next(iter(self._waiting.values()), None)
+        return 0.0 if since is None else time.monotonic() - since
 
     async def publish(self, partition: int, out: Output) -> None:
         """Alerts and dead letters that a source partition gave rise to."""

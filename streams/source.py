@@ -6,6 +6,10 @@ is a `Run`, what is committed is what the application declared durable, and a pa
 restored state says. Faust keeps the group, the rebalances, the agents, the timers and the producer.
 `streams.transport` is the mechanism.
 
+Whose a partition is, the group decides, and a worker that was paused doesn't know it yet when it wakes. So what it owns
+counts only while the group has confirmed it within a session (`Contact.sure`): till then nobody else can own it. Else
+no record is handed out and nothing is made durable, until the group is heard again.
+
 A rebalance takes every partition from every member (aiokafka knows only the eager protocol). A partition that
 its owner gets back in the very next generation was nobody else's meanwhile: it goes on without a gap, and is
 not restored. Any other one is.
@@ -23,11 +27,14 @@ from faust.app import BootStrategy
 from faust.types import TP
 from mode import CrashingSupervisor, get_logger
 
+from streams.patience import Contact, end_after
 from streams.transport import Run, Transport
 
 __all__ = ["KafkaSettings", "Owner", "Run", "Source", "SourceApp", "make_app", "run_worker"]
 
 log = get_logger(__name__)
+
+SURE_SECONDS = 0.05  # how often an unsure worker looks whether it is sure again
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,18 +43,22 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap_servers: str = "127.0.0.1:9092"  # host:port, a comma between
     group: str = "ripcurrent"  # the consumer group, and the Faust app's id
     topic: str = "creator-events"
-    instance_id: str | None = None  # static membership: a restart within the session moves no partition
+    instance_id: str | None = None  # static membership: a restart within restart_seconds moves no partition
     run_records: int = 10_000  # at most so many records in a run
     runs_queued: int = 2  # runs that wait for the agent: with run_records, the bound on memory
     fetch_wait_ms: int = 50  # Faust has 1,500, for which an idle partition would stall a busy one
     fetch_bytes: int = 1 << 20  # of one partition in one fetch, compressed
     commit_seconds: float = 1.0
     session_seconds: float = 6.0  # a killed worker's partitions are free after this; brokers allow no less
+    restart_seconds: float = 30.0  # the same with an instance_id: time to restart, and no partition moves
     heartbeat_seconds: float = 1.5
+    sure_seconds: float = 6.0  # at most a session: for so long after a heartbeat nobody else owns what we own
     rebalance_seconds: float = 30.0  # a member that hasn't joined again by then is out
     handover_seconds: float = 10.0  # for the run in hand and `settle`, before partitions are given up
+    stop_seconds: float = 25.0  # orchestrators kill after 30
+    request_seconds: float = 10.0  # longer than brokers need to put one of them out that hangs (9 by default)
     stall_seconds: float = 300.0  # a worker that fetches nothing for so long leaves the group
-    delivery_seconds: float = 60.0  # a message that isn't acknowledged by then fails its send
+    buffer_seconds: float = 3_600.0  # a message for which there is no room by then fails its send
     message_bytes_max: int = 2_000_000  # uncompressed; a dead letter is a record of the source, and more
 
 
@@ -78,6 +89,7 @@ class Source:
         self._held: dict[int, int] = {}  # partitions whose state is here, with the next offset to hand out
         self._generation = -1  # of the group when _held was made to match
         self._ready = False  # _held is what _assigned says
+        self.contact = Contact(self.settings.sure_seconds)
         self._epoch = 0
         self._durable: dict[int, int] = {}
         self._committed: dict[int, int] = {}
@@ -93,8 +105,8 @@ class Source:
 
     @property
     def owned(self) -> frozenset[int]:
-        """Partitions that are restored and delivered; none during a rebalance."""
-        return frozenset(self._held) if self._ready else frozenset()
+        """Partitions that are restored and delivered; none during a rebalance, or while the group is not heard."""
+        return frozenset(self._held) if self._ready and self.contact.sure else frozenset()
 
     @property
     def ready(self) -> bool:
@@ -109,6 +121,8 @@ class Source:
     async def runs(self, stream: AsyncIterator[Run]) -> AsyncIterator[Run]:
         """Every run once and in order; asking for the next one says that the last is done with."""
         async for run in stream:
+            while not self.contact.sure and run.epoch == self._epoch:
+                await asyncio.sleep(SURE_SECONDS)
             if run.epoch != self._epoch or run.partition not in self._held:
                 continue  # fetched before a seek: its records come again, here or at the new owner
             due = self._held[run.partition]
@@ -154,8 +168,8 @@ class Source:
         """Still the owner: let the agent finish its run, settle, commit. Bounded: the whole group waits."""
         self._ready = False
         self._epoch += 1
-        if not self._held or self._app.crashed:
-            return  # what a failed agent left behind must not become durable
+        if not self._held or self._app.crashed or not self.contact.sure:
+            return  # what a failed agent left behind must not become durable, nor what is perhaps another's by now
         try:
             async with asyncio.timeout(self.settings.handover_seconds):
                 await self._idle.wait()
@@ -165,6 +179,7 @@ class Source:
         await self.commit()
 
     async def _before_shutdown(self, _app: Any, **_: Any) -> None:
+        end_after(self.settings.stop_seconds)
         await self._give_up()
 
     async def _take_over(self, _app: Any, **_: Any) -> None:
@@ -234,7 +249,7 @@ def make_app(settings: KafkaSettings, **faust_settings: Any) -> SourceApp:
         "broker_max_poll_records": settings.run_records,
         "broker_max_poll_interval": settings.stall_seconds,
         "broker_commit_interval": settings.commit_seconds,
-        "broker_session_timeout": settings.session_seconds,
+        "broker_session_timeout": settings.restart_seconds if settings.instance_id else settings.session_seconds,
         "broker_heartbeat_interval": settings.heartbeat_seconds,
         "broker_rebalance_timeout": settings.rebalance_seconds,
         "broker_request_timeout": 40.0,
@@ -246,7 +261,7 @@ def make_app(settings: KafkaSettings, **faust_settings: Any) -> SourceApp:
         "producer_linger": 0.005,
         "producer_max_batch_size": 1 << 18,
         "producer_max_request_size": settings.message_bytes_max,
-        "producer_request_timeout": settings.delivery_seconds,
+        "producer_request_timeout": settings.buffer_seconds,  # for each request: streams.patience
         "web_enabled": False,
         "worker_redirect_stdouts": False,
     }

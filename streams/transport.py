@@ -13,6 +13,7 @@ source keep Faust's behaviour: record by record, committed by acknowledgement.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +25,7 @@ from faust.types import TP, ConsumerMessage
 from mode import get_logger
 
 from streams.columns import Record
+from streams.patience import hasten, never_give_up, patiently
 
 if TYPE_CHECKING:
     from streams.source import Source
@@ -81,6 +83,8 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
         # Nor for this one, but with its own transactions. A redrive that was killed has left records that are void.
         consumer._isolation_level = "read_committed"
+        seconds, joining = self._source.settings.request_seconds, self.app.conf.broker_request_timeout
+        hasten(consumer._client, seconds, joining, self._source.contact.heard)
         return consumer
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -99,9 +103,9 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         is.
         """
         consumer = self._ensure_consumer()
-        first: int = (await consumer.beginning_offsets([tp]))[tp]
-        end: int = (await consumer.end_offsets([tp]))[tp]
-        start = await consumer.committed(tp) if wanted is None else wanted
+        first: int = (await patiently(lambda: consumer.beginning_offsets([tp])))[tp]
+        end: int = (await patiently(lambda: consumer.end_offsets([tp])))[tp]
+        start = await patiently(lambda: consumer.committed(tp)) if wanted is None else wanted
         if start is None:
             return first
         if start > end:
@@ -188,6 +192,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         StickyPartitionAssignor.on_generation_assignment(generation_id)  # aiokafka forgets to
         ours = frozenset(tp.partition for tp in assigned if tp.topic == self._source.settings.topic)
         self._source._assigned = (generation_id, ours)
+        self._source.contact.heard(time.monotonic(), True)
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
@@ -229,6 +234,11 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
 class _Producer(driver.Producer):  # type: ignore[misc]
     def _settings_extra(self) -> dict[str, Any]:
         return {"acks": "all", "enable_idempotence": True}  # Faust has it with transactions only
+
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        never_give_up(producer, self.app.kafka.request_seconds)
+        return producer
 
 
 class Transport(driver.Transport):  # type: ignore[misc]

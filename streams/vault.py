@@ -10,6 +10,7 @@ from config.packed import pack
 from config.schema import Catalogue
 from streams import checkpoint
 from streams.checkpoint import Manifest
+from streams.patience import patiently
 from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
@@ -19,14 +20,19 @@ from streams.topics import Topics
 log = get_logger(__name__)
 
 READ_TIMEOUT_MS = 500
+REQUEST_TIMEOUT_MS = 10_000  # as KafkaSettings.request_seconds
 
 
 async def read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
-    """Every record of a partition, up to its end as it is now."""
+    """Every record of a partition, up to its end as it is now, however long the brokers take."""
+    return await patiently(lambda: _read_all(bootstrap, topic, partition))
+
+
+async def _read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
     tp = aiokafka.TopicPartition(topic, partition)
     consumer = aiokafka.AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20,
-        **for_aiokafka(),
+        request_timeout_ms=REQUEST_TIMEOUT_MS, **for_aiokafka(),
     )  # fmt: skip
     await consumer.start()
     try:
@@ -52,6 +58,7 @@ class Vault:
         self.partition = partition
         self.epoch = 0
         self.sequence = 0
+        self.ticks_end: int | None = None  # of our part of the ticks topic, as of our last record there
         self.kept: list[Manifest] = []  # oldest first, at most two
         self.stored: set[str] = set()  # keys in the topic
 
@@ -66,11 +73,15 @@ class Vault:
         known = await self._read_ticks()
         self.epoch = max((tick.epoch for _, tick in known), default=0) + 1
         await self._write_tick(Tick(self.partition, self.epoch))
+        return list(valid(await self._still_ours()))
+
+    async def _still_ours(self) -> list[tuple[int, Tick]]:
+        """All that stands on the ticks topic; an error if an owner came after us."""
         log = await self._read_ticks()
         newest = max(tick.epoch for _, tick in log)
         if newest != self.epoch:
             raise RuntimeError(f"partition {self.partition} has another new owner: epoch {newest}, ours {self.epoch}")
-        return list(valid(log))
+        return log
 
     async def _read_ticks(self) -> list[tuple[int, Tick]]:
         records = await read_all(self._bootstrap, self._ticks, self.partition)
@@ -89,6 +100,9 @@ class Vault:
     async def _write_tick(self, tick: Tick) -> int:
         sent = await self._sink.send(self._ticks, str(self.partition).encode(), encode_tick(tick), self.partition)
         offset: int = (await sent).offset
+        if self.ticks_end is not None and offset != self.ticks_end:
+            await self._still_ours()  # somebody else wrote here: behind a newer owner's epoch, ours would be void
+        self.ticks_end = offset + 1
         return offset
 
     async def restore(self) -> tuple[Manifest, Snapshot] | None:

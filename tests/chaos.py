@@ -1,138 +1,97 @@
-"""The promise under faults, on Apache Kafka: whatever happens to the workers, the alerts are those of a replay.
+"""The promise under faults, on Apache Kafka: whatever happens to workers and brokers, the alerts are those of a replay.
 
-    python -m tests.chaos --kills 20 [--seed 1] [--mutation offset_ahead]
+    python -m tests.chaos --kills 20 [--seed 1]
+    python -m tests.chaos --kills 2 --mutation offset_ahead
+    python -m tests.chaos --mutations
 
-A market with planted episodes goes into the topic, bad records, repetitions and late ones among it, while workers are
-killed (-9), stopped, frozen (SIGSTOP, for longer than the group waits, or shorter) and added, as a seeded plan says.
-Afterwards a recording is replayed. Orders speak of a creator at the least surprise, and quote the newest events, so
-that a single record that is lost or counts twice shows. The last line says it in one sentence, and the exit code is 1
-if anything was lost or made up. With a mutation the workers have one thing broken on purpose, and the run must fail.
+A market goes into a cluster of three brokers while workers are killed (-9), stopped, frozen (SIGSTOP, for longer than
+the group waits, or shorter) and added, while checkpoints are torn, and while a broker or all of them are killed or one
+hangs, as a seeded plan says. Afterwards a recording is replayed. Orders speak of a creator at the least surprise, and
+quote the newest events, so that a single record that is lost or counts twice shows. The last line says it in one
+sentence, and the exit code is 1 if anything was lost or made up. With a mutation the workers have one thing broken on
+purpose, and the run must fail; `--mutations` tries each, and its exit code is 1 if one was not noticed.
 """
 
 import argparse
+import contextlib
 import json
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
-from config.catalogue import SHIPPED
-from streams.broker import local_kafka
-from streams.records import decode_alert
-from streams.simulate import Simulation, simulate
 from streams.topics import Topics, create
-from tests.integration.workers import COMMAND, WorkerProcess, committed, everything, revisions, wait_until, workers
-from tests.mutated_worker import MUTATIONS
+from tests.chaos_judge import Report, judge
+from tests.chaos_load import market, talkative
+from tests.chaos_quiet import quiet
+from tests.integration.cluster import Cluster, cluster_of_three
+from tests.integration.torn import tear
+from tests.integration.workers import WorkerProcess, committed, wait_until, workers
+from tests.mutated_worker import HARMLESS, MUTATIONS
 
 PARTITIONS, WORKERS = 6, 3
-BAD = (b"not json", b'{"event_id":"x"}', b"\xff\xfe", b'{"event_id":"x","type":"order.paid","creator_id":7}')
-FAULTS = ("kill", "kill", "kill", "stop", "freeze", "pause", "add")  # kills are what N counts; the others come besides
+BROKER_FAULTS = ("broker", "broker hangs", "all brokers")
+FAULTS = ("kill",) * 12 + ("tear", "stop", "freeze", "pause", "add", *BROKER_FAULTS)  # kills are what N counts
 FROZEN, PAUSED = 14.0, 3.0  # s: longer than the group waits for a silent worker, and shorter
-RECORDS_EACH = 4_000  # for each kill: there is always work to do
-
-Pair = tuple[bytes, bytes]
-
-
-class Report(NamedTuple):
-    """What came of it."""
-
-    faults: dict[str, int]
-    records: int
-    repeated: int  # deliveries of an event that had come before
-    bad: int
-    revisions: int  # that a replay gives
-    written: int  # to the topic, repetitions after a crash included
-    lost: int  # of a replay's, that are not on the topic
-    made_up: int  # on the topic, that a replay does not give
-    two_contents: int  # revisions written with two contents
-    dead_missing: int  # bad records that are no dead letter
-    recovery_s: list[float]  # from each fault until every partition has an owner that has its state
-
-    @property
-    def held(self) -> bool:
-        return not (self.lost or self.made_up or self.two_contents or self.dead_missing) and self.revisions > 0
-
-    def sentence(self) -> str:
-        many = ", ".join(f"{n} x {fault}" for fault, n in sorted(self.faults.items()))
-        times = np.percentile(self.recovery_s or [0.0], [50, 99, 100]).round(1)
-        return (
-            f"{'Held' if self.held else 'BROKEN'}: {many} under {self.records:,} records; of {self.revisions:,} alert "
-            f"revisions {self.lost} lost and {self.made_up} made up, {self.two_contents} with two contents; "
-            f"{self.written - self.revisions} written again; {self.dead_missing} of {self.bad} bad records without a "
-            f"dead letter; {self.repeated:,} repeated deliveries; recovery p50 {times[0]} s, p99 {times[1]} s, "
-            f"max {times[2]} s."
-        )
+HUNG = 13.0  # s: longer than a request waits, a session, and than brokers wait for one another
+SECONDS = 300  # for anything that is waited for, on a busy machine
 
 
-def load_of(kills: int, rng: np.random.Generator) -> tuple[list[Pair], int, int]:
-    """Key and value of every record, how many of them are bad, and how many repeat an earlier one."""
-    days = 10
-    creators = max(int(kills * RECORDS_EACH / (days * 18)), 60)
-    events, _ = simulate(Simulation(seed=int(rng.integers(1 << 30)), creators=creators, days=days, planted=4))
-    records: list[Pair] = []
-    bad = repeated = 0
-    for key, value, _ in events.iter_records():
-        chance = rng.random()
-        if chance < 0.0005:
-            records.append((b"bad", BAD[bad % len(BAD)]))
-            bad += 1
-        elif chance < 0.02 and len(records) > 500:
-            records.append(records[-int(rng.integers(1, 500))])
-            repeated += records[-1][0] != b"bad"
-            bad += records[-1][0] == b"bad"
-        records.append((key, value))
-    for at in sorted(rng.permutation(len(records) * 3 // 4)[: len(records) // 200].tolist(), reverse=True):
-        records.insert(at + int(rng.integers(100, len(records) // 4)), records.pop(at))  # these are late
-    return records, bad, repeated
-
-
-def talkative(folder: Path) -> Path:
-    """The shipped configuration, but orders speak of a creator at the least surprise."""
-    shutil.copytree(SHIPPED, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    spike = folder / "signals" / "order_spike.yaml"
-    text = re.sub(r"severity: .*", "severity: {info: 1, warning: 1.5, critical: 2}", spike.read_text())
-    text = re.sub(r"minimum: .*", "minimum: 1", re.sub(r"effect: .*", "effect: 1", text))
-    spike.write_text(re.sub(r"warmup: .*", "warmup: 1d\ncooldown: 1h", text))
-    return folder
+def plan_of(kills: int, rng: np.random.Generator) -> list[str]:
+    """Faults in an order that nobody chose, with so many kills among them."""
+    plan: list[str] = []
+    while plan.count("kill") < kills:
+        fault = str(rng.choice(FAULTS))
+        grown = plan.count("add") > plan.count("remove")
+        plan.append("remove" if fault == "add" and grown else fault)
+    return plan
 
 
 class Chaos:
-    """One run: a load, a plan of faults, and the workers that suffer it."""
+    """One run: a load, a plan of faults, and the workers and brokers that suffer it."""
 
-    def __init__(self, kafka: str, folder: Path, kills: int, seed: int, mutation: str | None = None) -> None:
-        self.kafka, self.folder, self.kills, self.mutation = kafka, folder, kills, mutation
+    def __init__(
+        self, cluster: Cluster, folder: Path, seed: int, plan: Sequence[str], mutation: str | None = None,
+        begin_with: int = WORKERS,
+    ) -> None:  # fmt: skip
+        self.cluster, self.kafka, self.folder = cluster, cluster.bootstrap_servers, folder
+        self.plan, self.mutation, self.begin_with = plan, mutation, begin_with
         self.config = talkative(folder / "config")
         self.rng = np.random.default_rng(seed)
-        self.prefix = f"chaos{seed}-"
+        self.prefix = f"chaos{seed}-{mutation or ''}-"
         self.topics = Topics.with_prefix(self.prefix)
-        self.records, self.bad, self.repeated = load_of(kills, self.rng)
+        self.load = market(len(plan), self.rng)
         self.faults: Counter[str] = Counter()
-        self.recovery: list[float] = []
-        self.started = 0
+        self.recovery: dict[str, list[float]] = defaultdict(list)
+        self.started = self.ended = 0
 
     def run(self) -> Report:
-        create(self.kafka, self.topics.specs(PARTITIONS, 1))
+        create(self.kafka, self.topics.specs(PARTITIONS, 3))
+        sent = len(self.load.records)
         with workers() as running:
-            running += [self.worker() for _ in range(WORKERS)]
+            running += [self.worker() for _ in range(self.begin_with)]
             sender = threading.Thread(target=self.send, daemon=True)
             sender.start()
-            wait_until("the workers have begun", lambda: self.settled(running), 120)
-            while self.faults["kill"] < self.kills:
-                self.strike(running, str(self.rng.choice(FAULTS)))
+            wait_until("the workers have begun", lambda: self.settled(running), SECONDS)
+            for n, fault in enumerate(self.plan, 1):
+                print(f"{n} of {len(self.plan)}: {fault}", file=sys.stderr, flush=True)
+                self.strike(running, fault)
             sender.join()
-            wait_until("every record is in a checkpoint", lambda: self.applied() == len(self.records), 300)
+            self.cluster.wait_until_whole()
+            wait_until("every record is in a checkpoint", lambda: self.applied() == sent, 2 * SECONDS)
             for worker in running:
                 worker.stop()
-        return self.judge()
+        verdict = judge(self.kafka, self.prefix, self.config, self.folder, self.load.bad)
+        return Report(
+            dict(self.faults), sent, self.load.repeated, self.load.bad, self.ended, verdict, dict(self.recovery)
+        )
 
     def worker(self) -> WorkerProcess:
         self.started += 1
@@ -143,74 +102,104 @@ class Chaos:
         )  # fmt: skip
 
     def send(self) -> None:
-        """All of the records, so slowly that they last until the faults are over."""
-        producer = KafkaProducer(bootstrap_servers=self.kafka, compression_type="lz4", linger_ms=20)
-        for first in range(0, len(self.records), 500):
-            for key, value in self.records[first : first + 500]:
+        """All of the records, so slowly that they last until the faults are over; each once and in order."""
+        producer = KafkaProducer(
+            bootstrap_servers=self.kafka.split(","), compression_type="lz4", linger_ms=20, enable_idempotence=True,
+            request_timeout_ms=10_000, delivery_timeout_ms=600_000, max_block_ms=600_000,
+        )  # fmt: skip
+        for first in range(0, len(self.load.records), 500):
+            for key, value in self.load.records[first : first + 500]:
                 producer.send(self.topics.source, key=key, value=value)
-            done = first / len(self.records)
-            while done > (self.faults["kill"] + 0.7) / (self.kills + 0.7):
+            done = first / len(self.load.records)
+            while done > (self.faults.total() + 0.7) / (len(self.plan) + 0.7):
                 time.sleep(0.1)
         producer.flush()
         producer.close()
 
     def strike(self, running: list[WorkerProcess], fault: str) -> None:
-        """One fault, at a moment that nobody chose; then until all is owned again, or a little less."""
-        time.sleep(float(self.rng.uniform(0.5, 4.0)))
-        victim = running[int(self.rng.integers(len(running)))]
+        """One fault, at a moment that nobody chose; then until all is well again, or a little less."""
+        time.sleep(float(self.rng.uniform(0.5, 3.0)))
+        if fault in BROKER_FAULTS:
+            self.cluster.wait_until_whole()  # with two of them away nothing can be written, and nothing can break
         since = time.monotonic()
-        if fault in ("kill", "stop"):
+        if fault in BROKER_FAULTS:
+            self.strike_brokers(fault)
+        else:
+            self.strike_workers(running, fault)
+        self.faults[fault] += 1
+        if self.rng.random() < 0.6:  # else the next fault comes in the midst of the recovery
+            wait_until(f"all is well after {fault}", lambda: self.settled(running), SECONDS)
+            self.recovery[fault].append(time.monotonic() - since)
+
+    def strike_brokers(self, fault: str) -> None:
+        one = self.cluster.nodes[int(self.rng.integers(len(self.cluster.nodes)))]
+        if fault == "broker hangs":
+            one.hang()
+            time.sleep(HUNG)
+            one.wake()
+            return
+        struck = [one] if fault == "broker" else self.cluster.nodes
+        for node in struck:
+            node.kill()
+        time.sleep(float(self.rng.uniform(0.0, 8.0)))
+        for node in struck:
+            node.start()
+
+    def strike_workers(self, running: list[WorkerProcess], fault: str) -> None:
+        victim = running[int(self.rng.integers(len(running)))]
+        if fault in ("kill", "tear", "stop"):
             running.remove(victim)
-            victim.kill() if fault == "kill" else victim.stop()
+            owned = victim.partitions() if fault == "tear" else set()
+            victim.stop() if fault == "stop" else victim.kill()
+            for partition in owned:
+                tear(self.kafka, self.topics.checkpoints, partition, missing=bool(self.rng.random() < 0.5))
             running.append(self.worker())
         elif fault in ("freeze", "pause"):
             victim.freeze()
             time.sleep(FROZEN if fault == "freeze" else PAUSED)
             victim.thaw()
-        elif len(running) <= WORKERS:
+        elif fault == "add":
             running.append(self.worker())
         else:
             running.pop(0).stop()
-            fault = "remove"
-        self.faults[fault] += 1
-        for i, worker in enumerate(running):
-            if not worker.running:  # one that was frozen has lost its partitions, says so and ends: it is restarted
-                running[i] = self.worker()
-        if self.rng.random() < 0.7:  # else the next fault comes in the midst of the recovery
-            wait_until(f"every partition is owned after {fault}", lambda: self.settled(running), 180)
-            self.recovery.append(time.monotonic() - since)
 
     def settled(self, running: list[WorkerProcess]) -> bool:
+        """Every partition is owned and restored, and the brokers answer. Who ended is started again."""
         for i, worker in enumerate(running):
             if not worker.running:
+                self.ended += 1
                 running[i] = self.worker()
         owned = [w.metric("ripcurrent_restored_partitions") for w in running if w.url]
-        return sum(owned) == PARTITIONS and len(owned) == len(running)
+        away = [w.metric("ripcurrent_brokers_away_seconds") for w in running if w.url]
+        return sum(owned) == PARTITIONS and len(owned) == len(running) and max(away) < 3
 
     def applied(self) -> int:
-        return sum(committed(self.kafka, self.prefix, self.topics.source).values())
+        with contextlib.suppress(KafkaError):
+            return sum(committed(self.kafka, self.prefix, self.topics.source).values())
+        return -1
 
-    def judge(self) -> Report:
-        live = everything(self.kafka, self.topics.alerts)
-        recording, options = self.folder / "recording.jsonl.gz", ["--topic-prefix", self.prefix]
-        options += ["--bootstrap-servers", self.kafka]
-        subprocess.run([COMMAND, "record", "--out", recording, "--until-end", *options], check=True)
-        out = self.folder / "out"
-        command = [COMMAND, "replay", recording, "--config", self.config, "--out", out]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        replayed = revisions((out / "alerts.jsonl").read_bytes().splitlines())
-        told = revisions(record.value for record in live)
-        contents = Counter((a.alert_id, a.revision) for a in map(decode_alert, told))
-        origins = {
-            (headers["source_partition"], headers["source_offset"])
-            for record in everything(self.kafka, self.topics.dlq)
-            if (headers := {name: value.decode() for name, value in record.headers})
-        }
-        return Report(
-            dict(self.faults), len(self.records), self.repeated, self.bad, len(replayed), len(live),
-            len(replayed - told), len(told - replayed), sum(n > 1 for n in contents.values()),
-            self.bad - len(origins), self.recovery,
-        )  # fmt: skip
+
+def once(cluster: Cluster, kills: int, seed: int, mutation: str | None = None) -> Report:
+    """One run with this mutation, or none."""
+    with tempfile.TemporaryDirectory() as folder:
+        if mutation == "tick_before_acknowledgement":  # the market is never silent for as long as a pane
+            return quiet(cluster.bootstrap_servers, Path(folder), kills, mutation)
+        plan = plan_of(kills, np.random.default_rng(seed))
+        if mutation:
+            plan = ["kill", "tear"] * kills
+        return Chaos(cluster, Path(folder), seed, plan, mutation).run()
+
+
+def try_mutations(cluster: Cluster, kills: int, seed: int) -> bool:
+    """Break the workers in each way; whether each was noticed that does harm."""
+    fine = True
+    for mutation in sorted(MUTATIONS):
+        report = once(cluster, kills, seed, mutation)
+        expected = report.held if mutation in HARMLESS else not report.held
+        fine &= expected
+        said = "held, as it should: harmless by design" if mutation in HARMLESS else "noticed"
+        print(f"{mutation}: {said if expected else 'WRONG'}. {report.sentence()}", flush=True)
+    return fine
 
 
 def main() -> int:
@@ -218,10 +207,14 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutation", choices=sorted(MUTATIONS))
+    parser.add_argument("--mutations", action="store_true")
     asked = parser.parse_args()
-    with local_kafka() as broker, tempfile.TemporaryDirectory() as folder:
-        report = Chaos(broker.bootstrap_servers, Path(folder), asked.kills, asked.seed, asked.mutation).run()
+    with cluster_of_three() as cluster:
+        if asked.mutations:
+            return 0 if try_mutations(cluster, asked.kills, asked.seed) else 1
+        report = once(cluster, asked.kills, asked.seed, asked.mutation)
     print(json.dumps(report._asdict()))
+    print(report.table())
     print(report.sentence())
     return 0 if report.held else 1
 

@@ -5,15 +5,20 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from streams import state
-from streams.engine import Engine
+from streams import checkpoint, state
+from streams.app import Worker
+from streams.checkpoint import Block, Manifest, block_key, checksum
+from streams.engine import Engine, Output
+from streams.sink import Sink
 from streams.ticks import Tick
 from streams.vault import Vault
+
+LATER = 5.0  # s
 
 
 def _offset_by(records: int) -> None:
@@ -28,27 +33,82 @@ def _offset_by(records: int) -> None:
     state.take = wrong
 
 
+_later: set[asyncio.Task[Any]] = set()
+
+
 def _tick_first() -> None:
     """A tick is obeyed at once, and recorded some seconds later."""
     write = Vault.write_tick
-    later: set[asyncio.Task[Any]] = set()
 
     async def too_soon(self: Vault, after_offset: int, up_to: int) -> tuple[int, Tick]:
         async def record() -> None:
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(LATER)
             await write(self, after_offset, up_to)
 
-        later.add(asyncio.create_task(record()))
+        _later.add(asyncio.create_task(record()))
         return -1, Tick(self.partition, self.epoch, after_offset, up_to)
 
     Vault.write_tick = too_soon  # type: ignore[method-assign]
+
+
+def _alerts_last() -> None:
+    """Alerts are sent some seconds later, and no checkpoint waits for them."""
+    publish = Sink.publish
+
+    async def later(self: Sink, partition: int, out: Output) -> None:
+        async def send() -> None:
+            await asyncio.sleep(LATER)
+            await publish(self, partition, out)
+            self.take(partition)
+
+        _later.add(asyncio.create_task(send()))
+
+    Sink.publish = later  # type: ignore[method-assign]
+
+
+def _commit_first() -> None:
+    """The source's offset is committed some seconds before the checkpoint that holds it."""
+    write = Worker.checkpoint
+
+    async def early(self: Worker, partition: int) -> None:
+        if partition in self.source.owned and partition in self.shards:
+            self.source.durable(partition, self.shards[partition].engine.next_offset)
+            await self.source.commit()
+            await asyncio.sleep(1.0)
+        await write(self, partition)
+
+    Worker.checkpoint = early  # type: ignore[method-assign]
+
+
+def _accept_torn() -> None:
+    """A manifest counts whatever its checksum says, and a block that is not there is taken from an older one."""
+    whole = checkpoint.decode
+
+    def decode_manifest(data: bytes) -> Manifest:
+        return msgspec.msgpack.decode(data[12:], type=Manifest)
+
+    def decode(manifest: Manifest, stored: Mapping[str, bytes]) -> state.Snapshot:
+        known = {key.split("/", 3)[3]: data for key, data in sorted(stored.items()) if key.startswith("b/")}
+        blocks: dict[str, Block] = {}
+        found: dict[str, bytes] = {}
+        for name, block in manifest.blocks.items():
+            data = stored.get(block_key(name, block), known[name])
+            blocks[name] = Block(block.epoch, block.sequence, len(data), checksum(data))
+            found[block_key(name, blocks[name])] = data
+        return whole(msgspec.structs.replace(manifest, blocks=blocks), found)
+
+    checkpoint.decode_manifest, checkpoint.decode = decode_manifest, decode
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
     "offset_ahead": lambda: _offset_by(1),  # a record is lost at each restart
     "offset_behind": lambda: _offset_by(-1),  # a record counts twice at each restart
     "tick_before_acknowledgement": _tick_first,
+    "alerts_after_checkpoint": _alerts_last,
+    "torn_manifest_accepted": _accept_torn,
+    "commit_before_checkpoint": _commit_first,
 }
+HARMLESS = ("commit_before_checkpoint",)  # a restart begins where its checkpoint says, whatever the group's offset is
 
 if __name__ == "__main__":
     from streams.cli import main

@@ -55,6 +55,16 @@ class WorkerProcess:
         samples = [s for f in families for s in f.samples if s.name == name and labels.items() <= s.labels.items()]
         return sum(s.value for s in samples)
 
+    def partitions(self) -> set[int]:
+        """Those that it owns and has the state of; none before its port answers."""
+        if self.url is None:
+            return set()
+        with contextlib.suppress(OSError):
+            families = text_string_to_metric_families(self.get("/metrics"))
+            samples = [s for f in families for s in f.samples if s.name == "ripcurrent_checkpoint_age_seconds"]
+            return {int(s.labels["partition"]) for s in samples}
+        return set()
+
     def kill(self) -> None:
         """As a machine that loses power would."""
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -111,11 +121,12 @@ def share_all(partitions: int, among: Iterable[WorkerProcess]) -> bool:
     return all(owned) and sum(owned) == partitions
 
 
-def everything(bootstrap: str, topic: str) -> list[Any]:
-    """All records of a topic, up to its end as it is now."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+def everything(bootstrap: str, topic: str, partition: int | None = None) -> list[Any]:
+    """All records of a topic, or of one partition, up to its end as it is now."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), enable_auto_commit=False)
     try:
-        parts = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+        known = sorted(consumer.partitions_for_topic(topic) or ())
+        parts = [TopicPartition(topic, p) for p in known if partition in (None, p)]
         consumer.assign(parts)
         consumer.seek_to_beginning(*parts)
         ends = consumer.end_offsets(parts)
@@ -135,7 +146,7 @@ def revisions(values: Iterable[bytes]) -> set[bytes]:
 
 def committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
     """The group's committed offsets of a topic."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), group_id=group, enable_auto_commit=False)
     try:
         parts = sorted(consumer.partitions_for_topic(topic) or ())
         found = {p: consumer.committed(TopicPartition(topic, p)) for p in parts}
