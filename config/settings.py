@@ -7,6 +7,7 @@
 | `RIPCURRENT_INSTANCE_ID` | none | a name that this worker keeps over restarts (static membership) |
 | `RIPCURRENT_TOPIC_PREFIX` | none | stands before the name of every topic |
 | `RIPCURRENT_CONFIG` | what is shipped | the folder with engine.yaml, signals/ and markets/ |
+| `RIPCURRENT_STATE_DIR` | none | a folder that outlives the process, for copies of checkpoints: a restart is faster |
 | `RIPCURRENT_HTTP_HOST` | `127.0.0.1` | where /metrics, /healthz and /readyz listen |
 | `RIPCURRENT_HTTP_PORT` | `9640` | their port |
 | `RIPCURRENT_CHECKPOINT_SECONDS` | `10` | how often state is written and offsets are committed |
@@ -42,6 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     instance_id: Annotated[str, Meta(pattern=_NAME)] | None = None
     topic_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     config: Path = SHIPPED
+    state_dir: Path | None = None
     http_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     http_port: Annotated[int, Meta(ge=0, le=65_535)] = 9640  # 0: any that is free
     checkpoint_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
@@ -63,6 +65,7 @@ FIELDS = {
     "instance_id": _Said("RIPCURRENT_INSTANCE_ID", "letters, digits, dots, dashes and underscores"),
     "topic_prefix": _Said("RIPCURRENT_TOPIC_PREFIX", "letters, digits, dots, dashes and underscores, at most 100"),
     "config": _Said("RIPCURRENT_CONFIG", "a folder with engine.yaml, signals/ and markets/"),
+    "state_dir": _Said("RIPCURRENT_STATE_DIR", "a folder that is there"),
     "http_host": _Said("RIPCURRENT_HTTP_HOST", "an address of this machine, such as 127.0.0.1 or 0.0.0.0"),
     "http_port": _Said("RIPCURRENT_HTTP_PORT", "a whole number from 0 (any free port) to 65535"),
     "checkpoint_seconds": _Said("RIPCURRENT_CHECKPOINT_SECONDS", "a number of seconds, over 0 and at most 3600"),
@@ -116,7 +119,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def _converted(raw: Any, kind: Any, field: str) -> Any:
-    if kind is Path:
+    if kind in (Path, Path | None):
         if not Path(raw).is_dir():
             raise ValueError("no such folder")
         return Path(raw)

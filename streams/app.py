@@ -26,6 +26,7 @@ from streams.columns import DeadLetter
 from streams.engine import Engine, Output
 from streams.errors import BrokersAwayError, CheckpointError, DeadLetterLimitError, RipcurrentError
 from streams.http import Health, Progress, start_http
+from streams.local_copy import LocalCopy
 from streams.metrics import Metrics
 from streams.pseudonyms import Pseudonyms
 from streams.reload import Folder, fixed_while_running
@@ -81,11 +82,12 @@ class Worker:
         """Bring shards back from their checkpoints; each starts as far before them as alerts may quote."""
         self.metrics.assigned(self.shards.keys() | partitions)
         for partition in sorted(partitions):
-            vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition)
+            began = time.perf_counter()
+            vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition, self._copy_of(partition))
             ticks = await vault.begin_epoch()
             found = await vault.restore()
             if found is not None:
-                engine, applied = self._restored(partition, found[1]), found[0].ticks_applied
+                engine, applied = self._restored(partition, found.snapshot), found.manifest.ticks_applied
             else:
                 engine, applied = self._engine(await self._first(vault, ticks), partition), -1
             shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
@@ -94,9 +96,14 @@ class Worker:
             self.locks[partition] = asyncio.Lock()
             self.saved[partition] = (engine.next_offset, applied)
             self.moved[partition] = (engine.clock.closed, time.monotonic())
-            self.metrics.restored(partition, engine, "checkpoint" if found else "empty")
-            log.info("partition %d restored at offset %d", partition, engine.next_offset)
+            took, origin = time.perf_counter() - began, found.origin if found else "empty"
+            self.metrics.restored(partition, engine, origin, took, found.faults if found else 0)
+            log.info("partition %d restored at offset %d (%s) in %.1f s", partition, engine.next_offset, origin, took)
         return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
+
+    def _copy_of(self, partition: int) -> LocalCopy | None:
+        folder = self.settings.state_dir
+        return None if folder is None else LocalCopy(folder, self.topics.checkpoints, partition)
 
     async def _first(self, vault: Vault, ticks: list[tuple[int, Tick]]) -> Catalogue:
         """The configuration that the partition began under: an owner before may have died before its first checkpoint,

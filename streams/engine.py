@@ -35,7 +35,7 @@ from streams.rulebook import Rulebook
 from streams.succession import take_over, take_over_links
 from streams.windows import NEVER, Watermark
 
-ENGINE_VERSION = "6"  # of the arithmetic: a change of any number in an alert changes it
+ENGINE_VERSION = "7"  # of the arithmetic: a change of any number in an alert changes it
 FAR_MAX = 1_024  # events that wait for others to confirm their time
 RESTED_MAX = 30 * DAY  # a cooldown is over by then
 BELIEVED_AT_CLOSE = 30 * DAY  # when the input ends, times no further than this beyond the watermark are believed

@@ -36,7 +36,7 @@ MARKETS_MAX = 100  # distinct market labels: markets come from outside
 SURVEY_SECONDS = 5.0  # how often what costs a pass over a shard is looked at again
 CONTAINER_MAX = 1_024  # longer lists and dictionaries hold events or names, not arrays
 REASONS = ("invalid_json", "missing_field", "invalid_field", "key_mismatch", "too_large", "time_unconfirmed")
-ORIGINS = ("checkpoint", "empty")  # of a shard's state
+ORIGINS = ("local", "checkpoint", "empty")  # of a shard's state
 STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CHECKPOINT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 DELAY_BUCKETS = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 86_400.0)
@@ -170,6 +170,12 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("counter", "checkpoint_restores_total", "source",
             "Shards taken over, by where their state came from.",
             "`empty` after the first day: a checkpoint was lost or refused; the log says which and why."),
+        Definition("histogram", "restore_seconds", "",
+            "Time to bring one shard's state back, the records behind it not included.",
+            "Slow from the topic: set RIPCURRENT_STATE_DIR to a folder that lasts.", CHECKPOINT_BUCKETS),
+        Definition("counter", "checkpoint_faults_total", "",
+            "Checkpoints that could not be used at a restore: torn or harmed, so that an older one was.",
+            "Any: the log says which and why. One that is torn comes from a worker that died while it wrote."),
         Definition("gauge", "assigned_partitions", "",
             "Partitions that the group gave to this worker.",
             "Uneven between workers, or their sum under the partition count: a worker is missing."),
@@ -333,8 +339,13 @@ class Metrics:
         for partition in self._views.keys() - self._assigned:
             self.forget(partition)
 
-    def restored(self, partition: int, engine: Engine, source: str) -> None:
-        """A shard begins, from a "checkpoint" or "empty". What its engine counted before is not counted again."""
+    def restored(self, partition: int, engine: Engine, source: str, seconds: float = 0.0, faults: int = 0) -> None:
+        """A shard begins, from a "local" copy, a "checkpoint" or "empty", after `faults` that could not be used.
+
+        What its engine counted before is not counted again.
+        """
+        self._histograms["restore_seconds"].observe(seconds)
+        self._counters["checkpoint_faults_total"].inc(faults)
         self._counters["checkpoint_restores_total"].labels(source if source in ORIGINS else OTHER).inc()
         self._seen[engine] = dict(_totals(engine))
         self._set_view(partition, _View(since=self._now()))

@@ -1,7 +1,8 @@
 """Kafka as memory: a shard's checkpoints and ticks, read back at a restore and written while it runs."""
 
 import asyncio
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import aiokafka
 from mode import get_logger
@@ -10,6 +11,7 @@ from config.packed import pack
 from config.schema import Catalogue
 from streams import checkpoint
 from streams.checkpoint import Manifest
+from streams.local_copy import LocalCopy
 from streams.patience import patiently
 from streams.security import for_aiokafka
 from streams.sink import Sink
@@ -23,12 +25,12 @@ READ_TIMEOUT_MS = 500
 REQUEST_TIMEOUT_MS = 10_000  # as KafkaSettings.request_seconds
 
 
-async def read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
-    """Every record of a partition, up to its end as it is now, however long the brokers take."""
-    return await patiently(lambda: _read_all(bootstrap, topic, partition))
+async def read_all(bootstrap: str, topic: str, partition: int, first: int = 0) -> list[Any]:
+    """Every record of a partition from offset `first`, up to its end as it is now, however long the brokers take."""
+    return await patiently(lambda: _read_all(bootstrap, topic, partition, first))
 
 
-async def _read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
+async def _read_all(bootstrap: str, topic: str, partition: int, first: int) -> list[Any]:
     tp = aiokafka.TopicPartition(topic, partition)
     consumer = aiokafka.AIOKafkaConsumer(
         bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50, max_partition_fetch_bytes=4 << 20,
@@ -38,7 +40,10 @@ async def _read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
     try:
         consumer.assign([tp])
         end = (await consumer.end_offsets([tp]))[tp]
-        consumer.seek(tp, (await consumer.beginning_offsets([tp]))[tp])
+        begin = max(first, (await consumer.beginning_offsets([tp]))[tp])
+        if begin >= end:
+            return []
+        consumer.seek(tp, begin)
         records: list[Any] = []
         while await consumer.position(tp) < end:
             batch = await consumer.getmany(tp, timeout_ms=READ_TIMEOUT_MS)
@@ -48,11 +53,35 @@ async def _read_all(bootstrap: str, topic: str, partition: int) -> list[Any]:
         await consumer.stop()
 
 
+class Restored(NamedTuple):
+    """A checkpoint that was found, where, and how many newer ones could not be used."""
+
+    manifest: Manifest
+    snapshot: Snapshot
+    origin: str  # "local": the disk and what was written since; "checkpoint": the topic alone
+    faults: int
+
+
+def _held(before: Mapping[str, bytes], records: Iterable[Any]) -> dict[str, bytes]:
+    """What a compacted partition holds after these records."""
+    held = dict(before)
+    for record in records:
+        key = record.key.decode()
+        if record.value is None:
+            held.pop(key, None)
+        else:
+            held[key] = record.value
+    return held
+
+
 class Vault:
     """One shard's checkpoints and ticks, under the epoch of its present owner."""
 
-    def __init__(self, sink: Sink, bootstrap: str, topics: Topics, partition: int) -> None:
+    def __init__(
+        self, sink: Sink, bootstrap: str, topics: Topics, partition: int, local: LocalCopy | None = None
+    ) -> None:
         self._sink = sink
+        self._local = local
         self._bootstrap = bootstrap
         self._checkpoints, self._ticks = topics.checkpoints, topics.ticks
         self.partition = partition
@@ -62,11 +91,10 @@ class Vault:
         self.kept: list[Manifest] = []  # oldest first, at most two
         self.stored: set[str] = set()  # keys in the topic
 
-    async def _put(self, keys: dict[str, bytes] | dict[str, None]) -> None:
-        """Write these to the checkpoints topic; when this returns they are acknowledged."""
+    async def _put(self, keys: dict[str, bytes] | dict[str, None]) -> list[int]:
+        """Write these to the checkpoints topic; when this returns they are acknowledged. Their offsets."""
         sent = [await self._sink.send(self._checkpoints, k.encode(), v, self.partition) for k, v in keys.items()]
-        for one in sent:
-            await one
+        return [(await one).offset for one in sent]
 
     async def begin_epoch(self) -> list[tuple[int, Tick]]:
         """Announce a new owner, and read all ticks that count up to the announcement."""
@@ -105,23 +133,37 @@ class Vault:
         self.ticks_end = offset + 1
         return offset
 
-    async def restore(self) -> tuple[Manifest, Snapshot] | None:
-        """The newest usable checkpoint of this shard."""
-        stored: dict[str, bytes] = {}
-        for record in await read_all(self._bootstrap, self._checkpoints, self.partition):
-            key = record.key.decode()
-            if record.value is None:
-                stored.pop(key, None)
-            else:
-                stored[key] = record.value
-        self.stored = set(stored)
-        manifest, snapshot, faults = await asyncio.to_thread(checkpoint.newest, stored)
-        for fault in faults:
+    async def restore(self) -> Restored | None:
+        """The newest usable checkpoint of this shard: from the copy on disk and what was written since, or else from
+        the topic alone."""
+        copied = await self._since_the_copy()
+        found = await asyncio.to_thread(checkpoint.newest, copied) if copied is not None else None
+        origin = "local"
+        if copied is None or found is None or found.faults or found.manifest is None:
+            stored = _held({}, await read_all(self._bootstrap, self._checkpoints, self.partition))
+            found, origin = await asyncio.to_thread(checkpoint.newest, stored), "checkpoint"
+            self.stored = set(stored)
+        else:
+            self.stored = set(copied)
+        for fault in found.faults:
             log.error("partition %d: a checkpoint can't be used: %s", self.partition, fault)
-        if manifest is None or snapshot is None:
+        if found.manifest is None or found.snapshot is None:
             return None
-        self.kept = [manifest]
-        return manifest, snapshot
+        self.kept = [found.manifest]
+        return Restored(found.manifest, found.snapshot, origin, len(found.faults))
+
+    async def _since_the_copy(self) -> dict[str, bytes] | None:
+        """What the partition holds, by the copy on disk and the records behind it; None if the copy is of no use."""
+        copy = await asyncio.to_thread(self._local.read) if self._local is not None else None
+        if copy is None:
+            return None
+        records = await read_all(self._bootstrap, self._checkpoints, self.partition, copy.offset)
+        first = records[0] if records else None
+        body = copy.stored.get(copy.key)
+        if first is None or (first.offset, first.key, first.value) != (copy.offset, copy.key.encode(), body):
+            log.warning("partition %d: the copy on disk is not of this topic's checkpoints: not used", self.partition)
+            return None
+        return _held(copy.stored, records)
 
     async def save(self, snapshot: Snapshot, ticks_applied: int) -> int:
         """Write a checkpoint: blocks, then the manifest, then tombstones for what is no longer needed.
@@ -136,10 +178,21 @@ class Vault:
         )
         key, body = checkpoint.manifest_key(self.epoch, self.sequence), checkpoint.encode_manifest(written.manifest)
         await self._put(written.blocks)
-        await self._put({key: body})
+        (offset,) = await self._put({key: body})
         self.stored |= {key, *written.blocks}
         self.kept = [*self.kept, written.manifest][-2:]
         gone = checkpoint.obsolete(self.stored, self.kept)
         await self._put(dict.fromkeys(gone))
         self.stored -= set(gone)
+        await self._copy(offset, key, {**written.blocks, key: body})
         return len(body) + sum(map(len, written.blocks.values()))
+
+    async def _copy(self, offset: int, key: str, fresh: dict[str, bytes]) -> None:
+        """Keep the copy on disk; a disk that doesn't take it costs time at the next restart, and nothing else."""
+        if self._local is None:
+            return
+        try:
+            await asyncio.to_thread(self._local.keep, offset, key, fresh, self.stored)
+        except OSError as error:
+            log.error("partition %d: no copy of the checkpoint on disk: %s", self.partition, error)
+            await asyncio.to_thread(self._local.forget)

@@ -62,6 +62,8 @@ class Chaos:
         begin_with: int = WORKERS,
     ) -> None:  # fmt: skip
         self.cluster, self.kafka, self.folder = cluster, cluster.bootstrap_servers, folder
+        self.copies = folder / "copies"  # of checkpoints, shared by all workers: also by one that wakes up late
+        self.copies.mkdir()
         self.plan, self.mutation, self.begin_with = plan, mutation, begin_with
         self.config = talkative(folder / "config")
         self.rng = np.random.default_rng(seed)
@@ -98,7 +100,7 @@ class Chaos:
         return WorkerProcess(
             self.folder / f"worker-{self.started}.log", self.mutation, RIPCURRENT_CONFIG=str(self.config),
             KAFKA_BOOTSTRAP_SERVERS=self.kafka, RIPCURRENT_TOPIC_PREFIX=self.prefix, RIPCURRENT_GROUP=self.prefix,
-            RIPCURRENT_CHECKPOINT_SECONDS="2", RIPCURRENT_TICK_SECONDS="3",
+            RIPCURRENT_CHECKPOINT_SECONDS="2", RIPCURRENT_TICK_SECONDS="3", RIPCURRENT_STATE_DIR=str(self.copies),
         )  # fmt: skip
 
     def send(self) -> None:

@@ -188,7 +188,7 @@ TALES = (
     ),
     Tale(
         "complaint_rate", "A bad batch brings complaints", complaints_surge,
-        Found(60, ("omplaints ", "this creator's usual rate is ", " creators in ")), two_of_four, an_ordinary_life,
+        Found(60, ("omplaints ", "this creator")), two_of_four, an_ordinary_life,  # the series may be first
         (Silent("A carrier's strike makes everybody's buyers complain", an_ordinary_life, "trouble"),),
     ),
     Tale(
