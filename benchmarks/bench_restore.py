@@ -1,0 +1,139 @@
+"""How long does a shard of many creators need to be itself again from the copy on disk, and how large is it?
+
+    python benchmarks/bench_restore.py [--creators 200000] [--hours 30]
+
+One shard with all shipped signals is fed orders, clicks and engagement of so many creators, spread evenly over the
+hours. Its checkpoint is written as the worker writes it; then a new engine is brought back from the folder: reading,
+checksums, arrays and all. Two more checkpoints, one pane and one hour later, say what a steady load writes again.
+Prints what took how long, and ends with one line of JSON. Kafka is not part of it: what a restore reads from the topic
+alone is the blocks' bytes at the speed of the network.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.catalogue import load, unpack
+from streams import checkpoint, state
+from streams.columns import Record
+from streams.engine import Engine
+from streams.local_copy import LocalCopy
+
+START = 1_767_571_200_000
+PANE, HOUR = 900_000, 3_600_000
+PER_HOUR = 0.25  # events of a creator, all kinds together: six a day
+KINDS = ("order.paid", "product.clicked", "content.engaged")
+BATCH = 10_000
+TOPIC = "creator-events"
+
+
+def records(creators: int, hours: float, first: int, since: int, rng: np.random.Generator) -> Iterator[list[Record]]:
+    """Events of creators drawn at random, in the order of time; the first ones name every creator once."""
+    n = int(creators * hours * PER_HOUR)
+    whose = rng.integers(0, creators, n)
+    if first == 0:
+        whose[:creators] = np.arange(creators)
+    at = since + np.sort(rng.integers(0, int(hours * HOUR), n))
+    kind = rng.integers(0, len(KINDS), n)
+    for begin in range(0, n, BATCH):
+        some = slice(begin, begin + BATCH)
+        rows = zip(whose[some].tolist(), at[some].tolist(), kind[some].tolist(), strict=True)
+        yield [_record(first + begin + i, *row) for i, row in enumerate(rows)]
+
+
+def _record(offset: int, creator: int, at: int, kind: int) -> Record:
+    value = (
+        f'{{"event_id":"e{offset}","type":"{KINDS[kind]}","creator_id":"c{creator}","occurred_at":{at},"market":"TH",'
+        f'"category":"beauty","actor_id":"u{offset % 60_000}","amount":20.0,"currency":"THB"}}'
+    )
+    return Record(offset, f"c{creator}".encode(), value.encode())
+
+
+class Shard:
+    """The engine, what it was fed, and the checkpoint that was last written."""
+
+    def __init__(self, creators: int, folder: Path) -> None:
+        self.engine, self.creators = Engine(load(), TOPIC, 0), creators
+        self.copy = LocalCopy(folder, TOPIC, 0)
+        self.before: checkpoint.Manifest | None = None
+        self.offset, self.now, self.sequence, self.fed_bytes = 0, START, 0, 0
+        self.rng = np.random.default_rng(1)
+
+    def feed(self, hours: float) -> None:
+        self.fed_bytes = 0
+        for batch in records(self.creators, hours, self.offset, self.now, self.rng):
+            self.fed_bytes += sum(len(r.value) for r in batch)
+            self.engine.feed(batch)
+            self.offset = batch[-1].offset + 1
+        self.now += int(hours * HOUR)
+
+    def save(self) -> dict[str, float]:
+        """Seconds and bytes of a checkpoint."""
+        self.sequence += 1
+        began = time.perf_counter()
+        snapshot = state.take(self.engine)
+        taken = time.perf_counter()
+        written = checkpoint.encode(snapshot, 1, self.sequence, -1, self.before)
+        encoded = time.perf_counter()
+        key, body = checkpoint.manifest_key(1, self.sequence), checkpoint.encode_manifest(written.manifest)
+        keys = [key, *(checkpoint.block_key(name, block) for name, block in written.manifest.blocks.items())]
+        self.copy.keep(self.offset, key, {**written.blocks, key: body}, keys)
+        self.before = written.manifest
+        size = len(body) + sum(map(len, written.blocks.values()))
+        return {
+            "pause_s": taken - began, "encode_s": encoded - taken, "disk_s": time.perf_counter() - encoded,
+            "bytes": size, "of_source": size / max(self.fed_bytes, 1),
+            "state_bytes": sum(block.length for block in written.manifest.blocks.values()),
+        }  # fmt: skip
+
+
+def restore(copy: LocalCopy) -> tuple[Engine, dict[str, float]]:
+    began = time.perf_counter()
+    held = copy.read()
+    assert held is not None
+    read = time.perf_counter()
+    found = checkpoint.newest(held.stored)
+    assert found.snapshot is not None
+    assert not found.faults
+    decoded = time.perf_counter()
+    engine = Engine(unpack(found.snapshot.arrays[state.CATALOGUE].tobytes()), TOPIC, 0)
+    state.restore(engine, found.snapshot)
+    done = time.perf_counter()
+    took = {"read_s": read - began, "decode_s": decoded - read, "restore_s": done - decoded, "all_s": done - began}
+    return engine, took
+
+
+def rounded(numbers: dict[str, float]) -> dict[str, Any]:
+    return {name: round(x, 3) if isinstance(x, float) else x for name, x in numbers.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--creators", type=int, default=200_000)
+    parser.add_argument("--hours", type=float, default=30.0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        shard = Shard(args.creators, Path(folder))
+        said: dict[str, Any] = {"creators": args.creators}
+        for name, hours in (("first", args.hours), ("a_pane_later", 0.25), ("an_hour_later", 1.0)):
+            shard.feed(hours)
+            said[name] = rounded(shard.save())
+            print(name, said[name], flush=True)
+        offset = shard.engine.next_offset
+        del shard.engine
+        engine, took = restore(shard.copy)
+        assert engine.next_offset == offset
+        said["restore"] = rounded(took)
+    said["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
