@@ -36,6 +36,7 @@ from streams.succession import take_over, take_over_links
 from streams.windows import NEVER, Watermark
 
 ENGINE_VERSION = "7"  # of the arithmetic: a change of any number in an alert changes it
+LATE_BY = {"1m": HOUR // 60, "1h": HOUR, "1d": DAY, "more": np.iinfo(np.int64).max}  # late by up to so much
 FAR_MAX = 1_024  # events that wait for others to confirm their time
 RESTED_MAX = 30 * DAY  # a cooldown is over by then
 BELIEVED_AT_CLOSE = 30 * DAY  # when the input ends, times no further than this beyond the watermark are believed
@@ -360,7 +361,7 @@ class Engine:
         if not counts.all():
             self.counts["limit_hit", "entities"] += int((~counts).sum())
             time, slot, route = time[counts], slot[counts], route[counts]
-        self.counts["late", "events"] += int((time < self.clock.closed).sum())
+        self._count_late(self.clock.closed - time)
         rows = np.flatnonzero(keep)[counts]
         registered = self.plan.routes.table(self.plan.registered)[route]
         self.people.registered[slot[registered]] = time[registered]
@@ -382,6 +383,13 @@ class Engine:
                 self._count(matcher, time[mine[matcher]], slot[mine[matcher]], much)
         self.evidence.cover(batch)
         self._add_rare(batch, rows, mine, undone)
+
+    def _count_late(self, behind: Ints) -> None:
+        """By how far events are behind event time."""
+        over = 0
+        for name, limit in LATE_BY.items():
+            self.counts["late", name] += int(((behind > over) & (behind <= limit)).sum())
+            over = limit
 
     def _delivered_first(self, batch: Batch, keep: Bools) -> Bools:
         rows = np.flatnonzero(keep).tolist()

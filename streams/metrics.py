@@ -23,7 +23,7 @@ import prometheus_client as prometheus
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from config.schema import Catalogue, Limits
-from streams.engine import ENGINE_VERSION, Engine
+from streams.engine import ENGINE_VERSION, LATE_BY, Engine
 from streams.entities import UNBORN
 from streams.policy import LEVELS
 from streams.records import TYPES, Alert
@@ -97,8 +97,8 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("counter", "duplicates_total", "",
             "Events whose event_id was delivered before, within `limits.duplicates` records; they count once.",
             "Some after a producer's restart. Many for long: a producer sends everything twice."),
-        Definition("counter", "late_events_total", "",
-            "Events behind the watermark; they count in the windows that are still to come.",
+        Definition("counter", "late_events_total", "by",
+            "Events behind the watermark, by up to how much; they count in the windows that are still to come.",
             "A growing share: producers buffer for longer than `lateness` in config/engine.yaml."),
         Definition("counter", "too_late_events_total", "",
             "Additions refused because their pane is gone: an event counts once for each measure that missed it.",
@@ -231,6 +231,11 @@ _TALLIES = {  # Engine.counts, by what -> the counter; what has no label of its 
 }
 
 
+LABELLED = (  # by what the engine counted, not summed over it
+    "stepped_entities_total", "suppressed_total", "shadow_alerts_total", "limit_hits_total", "late_events_total",
+)  # fmt: skip
+
+
 class _View(NamedTuple):
     """What a scrape sees of one partition; replaced as a whole, never changed."""
 
@@ -286,6 +291,7 @@ class Metrics:
             ("shadow_alerts_total", catalogue.signals),
             ("limit_hits_total", [*msgspec.structs.asdict(Limits()), "market_labels", "categories", "cohorts"]),
             ("checkpoint_restores_total", ORIGINS),
+            ("late_events_total", LATE_BY),
             ("config_reloads_total", ("taken", "refused")),
         ):
             for value in values:
@@ -518,7 +524,7 @@ def _totals(engine: Engine) -> Iterator[tuple[tuple[str, str], int]]:
     plain: Tally[str] = Tally()
     for (what, label), total in engine.counts.items():
         name = _TALLIES.get(what)
-        if name in ("stepped_entities_total", "suppressed_total", "shadow_alerts_total", "limit_hits_total"):
+        if name in LABELLED:
             yield (name, label), total
         elif name:
             plain[name] += total
