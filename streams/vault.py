@@ -12,7 +12,7 @@ from config.schema import Catalogue
 from streams import checkpoint
 from streams.checkpoint import Manifest
 from streams.local_copy import LocalCopy
-from streams.patience import patiently
+from streams.patience import RETRY_SECONDS, patiently
 from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
@@ -99,21 +99,32 @@ class Vault:
     async def begin_epoch(self) -> list[tuple[int, Tick]]:
         """Announce a new owner, and read all ticks that count up to the announcement."""
         known = await self._read_ticks()
-        self.epoch = max((tick.epoch for _, tick in known), default=0) + 1
-        await self._write_tick(Tick(self.partition, self.epoch))
-        return list(valid(await self._still_ours()))
+        while True:
+            self.epoch = max((tick.epoch for _, tick in known), default=0) + 1
+            ours = await self._write_tick(Tick(self.partition, self.epoch))
+            known = await self._still_ours(ours)
+            if all(tick.epoch < self.epoch for offset, tick in known if offset < ours):
+                return list(valid(known))  # else the first reading had missed an epoch: a new one, above it
 
-    async def _still_ours(self) -> list[tuple[int, Tick]]:
+    async def _still_ours(self, through: int) -> list[tuple[int, Tick]]:
         """All that stands on the ticks topic; an error if an owner came after us."""
-        log = await self._read_ticks()
+        log = await self._read_ticks(through)
         newest = max(tick.epoch for _, tick in log)
-        if newest != self.epoch:
+        if newest > self.epoch:
             raise RuntimeError(f"partition {self.partition} has another new owner: epoch {newest}, ours {self.epoch}")
         return log
 
-    async def _read_ticks(self) -> list[tuple[int, Tick]]:
-        records = await read_all(self._bootstrap, self._ticks, self.partition)
-        return [(record.offset, decode_tick(record.value)) for record in records]
+    async def _read_ticks(self, through: int = -1) -> list[tuple[int, Tick]]:
+        """All ticks, up to `through` at least.
+
+        A broker that has just become leader does not show its newest records yet, though they are acknowledged.
+        """
+        while True:
+            records = await read_all(self._bootstrap, self._ticks, self.partition)
+            if through < 0 or (records and records[-1].offset >= through):
+                return [(record.offset, decode_tick(record.value)) for record in records]
+            log.warning("partition %d: our newest tick is not shown yet, asked again", self.partition)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def write_tick(self, after_offset: int, up_to: int) -> tuple[int, Tick]:
         """Record a tick; when this returns it is acknowledged and may be obeyed."""
@@ -129,7 +140,7 @@ class Vault:
         sent = await self._sink.send(self._ticks, str(self.partition).encode(), encode_tick(tick), self.partition)
         offset: int = (await sent).offset
         if self.ticks_end is not None and offset != self.ticks_end:
-            await self._still_ours()  # somebody else wrote here: behind a newer owner's epoch, ours would be void
+            await self._still_ours(offset)  # somebody else wrote here: behind a newer owner's epoch, ours would be void
         self.ticks_end = offset + 1
         return offset
 
