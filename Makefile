@@ -20,7 +20,7 @@ check: install  ## the fast part: lint, types, layers, unit tests (about 3 minut
 	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration
 
 test: check  ## everything, integration on Apache Kafka included
-	$(PY) -m pytest -q tests/integration
+	$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
 
 demo: install  ## the whole pipeline in two minutes; KEEP=1 keeps it running
 	@$(PY) -m streams.cli demo $(if $(KEEP),--keep)
