@@ -53,7 +53,7 @@ def levels(times: int) -> Floats:
 
 def test_a_surge_is_not_learned_for_a_week_and_then_it_is() -> None:
     calm, surge = levels(1), levels(5)
-    held = 2 + np.flatnonzero(np.diff(surge[2:]) == 0.0)  # two days in which nothing comes yet
+    held = 3 + np.flatnonzero(np.diff(surge[3:]) == 0.0)  # three days in which levels are found
     assert len(held) == HELD_DAYS == 7
     assert BEGIN - 1 <= held[0] <= BEGIN
     assert np.diff(held).max() == 1  # in a row
