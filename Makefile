@@ -19,8 +19,11 @@ check: install  ## the fast part: lint, types, layers, unit tests (about 3 minut
 	$(PY) -m mypy
 	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration
 
-test: check  ## everything, integration on Apache Kafka included
-	$(PY) -m pytest -q -n 2 --dist loadfile tests/integration
+test: check  ## and integration on Apache Kafka, but for test-long
+	$(PY) -m pytest -q -m "not long" tests/integration
+
+test-long: install  ## brokers that fail and rolling restarts, which take some minutes more
+	$(PY) -m pytest -q -m long tests/integration
 
 demo: install  ## the whole pipeline in two minutes; KEEP=1 keeps it running
 	@$(PY) -m streams.cli demo $(if $(KEEP),--keep)
@@ -34,4 +37,4 @@ chaos-mutations: install  ## whether chaos notices workers that are broken on pu
 bench-live: install  ## events/s from Kafka to alerts, beside a plain Faust agent (10 minutes)
 	$(PY) benchmarks/bench_live.py
 
-.PHONY: help install check test demo chaos chaos-mutations bench-live
+.PHONY: help install check test test-long demo chaos chaos-mutations bench-live

@@ -11,6 +11,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.workers import WorkerProcess, wait_until, workers
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.kafka,
     # kafka-python forgets a socket at each attempt to reach a broker that is away
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -14,7 +14,7 @@ from tests.chaos_quiet import START, event, fast_catalogue, send, violation
 from tests.integration.cluster import Cluster
 from tests.integration.workers import WorkerProcess, committed, everything, share_all, wait_until, workers
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 
 
 def test_a_worker_that_wakes_up_late_writes_no_checkpoint_and_no_tick_and_makes_up_no_alert(
