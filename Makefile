@@ -22,7 +22,7 @@ check: install  ## the fast part: lint, types, layers, unit tests (about 3 minut
 test: check  ## and integration on Apache Kafka, but for test-long
 	$(PY) -m pytest -q -m "not long" tests/integration
 
-test-long: install  ## brokers that fail, rolling restarts and secured brokers, which take some minutes more
+test-long: install  ## brokers that fail and rolling restarts, which take some minutes more
 	$(PY) -m pytest -q -m long tests/integration
 
 demo: install  ## the whole pipeline in two minutes; KEEP=1 keeps it running

@@ -113,6 +113,21 @@ async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(RETRY_SECONDS)
 
 
+async def stop(consumer: Any) -> None:
+    """Stop an aiokafka consumer, also where a fetch has just failed and waits to be tried again.
+
+    Its fetcher cancels that wait, and lets the cancellation out as if its caller had been meant. Faust's thread died of
+    it, and the worker's stop never ended.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # the caller is meant
+        await consumer._client.close()  # all that was left to do
+
+
 def end_after(seconds: float) -> None:
     """End the process if it is not done with stopping by then: with brokers that don't answer, Faust and aiokafka wait
     without end for their last messages and threads."""

@@ -25,7 +25,7 @@ from faust.types import TP, ConsumerMessage
 from mode import get_logger
 
 from streams.columns import Record
-from streams.patience import hasten, never_give_up, patiently
+from streams.patience import hasten, never_give_up, patiently, stop
 
 if TYPE_CHECKING:
     from streams.source import Source
@@ -86,6 +86,11 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         seconds, joining = self._source.settings.request_seconds, self.app.conf.broker_request_timeout
         hasten(consumer._client, seconds, joining, self._source.contact.heard)
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        await super(driver.AIOKafkaConsumerThread, self).on_thread_stop()  # without its own plain consumer.stop()
+        if self._consumer is not None:
+            await stop(self._consumer)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         # A fetch that is under way may return records of the next assignment, from the committed offset.

@@ -12,7 +12,7 @@ from config.schema import Catalogue
 from streams import checkpoint
 from streams.checkpoint import Manifest
 from streams.local_copy import LocalCopy
-from streams.patience import RETRY_SECONDS, patiently
+from streams.patience import RETRY_SECONDS, patiently, stop
 from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
@@ -50,7 +50,7 @@ async def _read_all(bootstrap: str, topic: str, partition: int, first: int) -> l
             records += [record for record in batch.get(tp, []) if record.offset < end]
         return records
     finally:
-        await consumer.stop()
+        await stop(consumer)
 
 
 class Restored(NamedTuple):

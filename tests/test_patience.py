@@ -3,10 +3,12 @@
 import asyncio
 import inspect
 import socket
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -14,7 +16,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from streams.patience import hasten, patiently
+from streams.patience import hasten, patiently, stop
 
 
 def test_aiokafka_has_one_timeout_for_every_request_still() -> None:
@@ -49,6 +51,42 @@ async def _ask_one_that_hangs() -> None:
 
 def test_a_broker_that_hangs_is_given_up_soon() -> None:
     asyncio.run(_ask_one_that_hangs())
+
+
+class _Stopping:
+    """A consumer as its stop sees it: aiokafka's own fetcher, with a fetch that failed and waits to be tried again."""
+
+    def __init__(self) -> None:
+        self.fetcher: Any = Fetcher.__new__(Fetcher)
+        self.fetcher._fetch_task = asyncio.ensure_future(asyncio.sleep(60))
+        self.fetcher._fetch_waiters, self.fetcher._pending_tasks = set(), {asyncio.ensure_future(asyncio.sleep(60))}
+        self._client, self.closed = self, False
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0)
+        await self.fetcher.close()
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_aiokafkas_stop_breaks_off_where_a_fetch_waits_to_be_tried_again_still() -> None:
+    """When this fails, aiokafka is mended: `stop` of streams/patience.py can go."""
+
+    async def plainly() -> None:
+        await _Stopping().stop()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(plainly())
+
+
+def test_a_stop_ends_also_where_a_fetch_waits_to_be_tried_again() -> None:
+    async def calmly() -> bool:
+        consumer = _Stopping()
+        await stop(consumer)
+        return consumer.closed
+
+    assert asyncio.run(calmly())
 
 
 async def _after(failures: list[Exception]) -> str:

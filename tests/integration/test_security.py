@@ -27,8 +27,6 @@ from tests.integration.secure_kafka import SecureKafka, unsecured_token
 from tests.integration.test_worker import START, event, fast_catalogue
 from tests.integration.workers import COMMAND, WorkerProcess, everything, wait_until, workers
 
-pytestmark = pytest.mark.long
-
 __all__ = ["fast_catalogue"]
 
 PASSWORD = "correct horse battery staple"
