@@ -22,7 +22,7 @@ lifecycle: compliance
 measures:
   violations: {one: violation, many: violations, events: [violation.confirmed]}
 tests:
-  - {kind: repeat, measure: violations, by: kind, windows: [20s by 5s], minimum: 2, severity: {warning: 2}}
+  - {kind: repeat, measure: violations, by: kind, windows: [20s by 5s], minimum: MINIMUM, severity: {warning: MINIMUM}}
 resolve_after: 10s
 cooldown: 5s
 false_positives: [None that a test knows.]
@@ -31,12 +31,12 @@ labels: {runbook: none}
 """
 
 
-def fast_catalogue(folder: Path) -> Path:
-    """Panes of five seconds, so that silence closes them soon."""
+def fast_catalogue(folder: Path, minimum: int = 2) -> Path:
+    """Panes of five seconds, so that silence closes them soon; an alert at so many violations of a kind."""
     (folder / "signals").mkdir(parents=True)
     (folder / "markets").mkdir()
     (folder / "engine.yaml").write_text("pane: 5s\nlateness: 1s\n")
-    (folder / "signals" / "repeated.yaml").write_text(SIGNAL)
+    (folder / "signals" / "repeated.yaml").write_text(SIGNAL.replace("MINIMUM", str(minimum)))
     (folder / "markets" / "default.yaml").write_text("currency: USD\n")
     return folder
 
@@ -50,7 +50,7 @@ def violation(creator: str, at: int) -> tuple[bytes, bytes]:
     return event(creator, "violation.confirmed", at, attrs={"kind": "spam"})
 
 
-def send(kafka: str, topic: str, records: list[tuple[bytes, bytes]]) -> None:
+def send(kafka: str, topic: str, records: list[tuple[bytes | None, bytes]]) -> None:
     """All of them are acknowledged when it returns."""
     producer = KafkaProducer(bootstrap_servers=kafka.split(","))
     for key, value in records:

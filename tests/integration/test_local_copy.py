@@ -5,10 +5,10 @@ from pathlib import Path
 
 from streams.local_copy import INDEX
 from streams.topics import Topics, create
-from tests.integration.test_worker import environ, event, send
+from tests.chaos_quiet import START, event, send
+from tests.integration.test_worker import environ
 from tests.integration.workers import WorkerProcess, wait_until, workers
 
-START = 1_767_571_200_000
 RESTORES = "ripcurrent_checkpoint_restores_total"
 
 

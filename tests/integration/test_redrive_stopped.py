@@ -16,9 +16,10 @@ from streams import clients, redrive
 from streams.columns import Record
 from streams.dead_letters import Choice
 from streams.topics import Topics, create
+from tests.chaos_quiet import send
 from tests.integration.letters import PARTITIONS, listed, pairs, process, records, set_aside
 from tests.integration.test_cli_kafka import ripcurrent
-from tests.integration.test_worker import environ, send
+from tests.integration.test_worker import environ
 from tests.integration.workers import WorkerProcess, wait_until, workers
 
 

@@ -22,9 +22,10 @@ from streams.records import decode_alert
 from streams.rights import MissingRightsError, Right, needed, require
 from streams.security import KafkaRefusesError, reach
 from streams.topics import Topics, create
+from tests.chaos_quiet import START, event
 from tests.conftest import LOGS
 from tests.integration.secure_kafka import SecureKafka, unsecured_token
-from tests.integration.test_worker import START, event, fast_catalogue
+from tests.integration.test_worker import fast_catalogue
 from tests.integration.workers import COMMAND, WorkerProcess, everything, wait_until, workers
 
 __all__ = ["fast_catalogue"]

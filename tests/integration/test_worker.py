@@ -1,50 +1,22 @@
 """The worker on Apache Kafka: quiet partitions, broken deployments, its own port."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from kafka import KafkaProducer
 
 from streams.records import decode_alert
 from streams.topics import Topics, create
+from tests.chaos_quiet import START, event, send
+from tests.chaos_quiet import fast_catalogue as small_catalogue
 from tests.integration.workers import COMMAND, WorkerProcess, committed, everything, revisions, wait_until, workers
-
-START = 1_767_571_200_000
-SIGNAL = """
-title: Repeated violation
-question: Has this creator repeated the same violation?
-lifecycle: compliance
-measures:
-  violations: {one: violation, many: violations, events: [violation.confirmed]}
-tests:
-  - {kind: repeat, measure: violations, by: kind, windows: [20s by 5s], minimum: 4, severity: {warning: 4}}
-resolve_after: 10s
-cooldown: 5s
-false_positives: [None that a test knows.]
-thresholds_from: "A test's own."
-labels: {runbook: none}
-"""
 
 
 @pytest.fixture
 def fast_catalogue(tmp_path: Path) -> Path:
-    """Panes of five seconds, so that a test needs not wait a quarter of an hour."""
-    folder = tmp_path / "config"
-    (folder / "signals").mkdir(parents=True)
-    (folder / "markets").mkdir()
-    (folder / "engine.yaml").write_text("pane: 5s\nlateness: 1s\n")
-    (folder / "signals" / "repeated.yaml").write_text(SIGNAL)
-    (folder / "markets" / "default.yaml").write_text("currency: USD\n")
-    return folder
-
-
-def event(creator: str, kind: str, at: int, **more: object) -> tuple[bytes, bytes]:
-    fields = {"event_id": f"{creator}-{at}", "type": kind, "creator_id": creator, "occurred_at": at, "market": "TH"}
-    return creator.encode(), json.dumps(fields | more).encode()
+    return small_catalogue(tmp_path / "config", 4)
 
 
 def environ(kafka: str, name: str, **more: str) -> dict[str, str]:
@@ -55,14 +27,6 @@ def environ(kafka: str, name: str, **more: str) -> dict[str, str]:
         "RIPCURRENT_CHECKPOINT_SECONDS": "1",
         **more,
     }
-
-
-def send(kafka: str, topic: str, records: list[tuple[bytes | None, bytes]]) -> None:
-    producer = KafkaProducer(bootstrap_servers=kafka)
-    for key, value in records:
-        producer.send(topic, key=key, value=value)
-    producer.flush()
-    producer.close()
 
 
 def test_ticks_close_the_windows_of_a_quiet_partition_and_a_replay_follows_them(
