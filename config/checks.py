@@ -28,6 +28,7 @@ from config.schema import (
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 WINDOW_DAYS_MAX = 90
+LATENESS_MAX = DAY_MS
 NAME = re.compile("[a-z][a-z0-9_]{1,47}")
 AnyTest = Volume | Outcome | Share | Ratio | Series | Repeat | Sequence
 
@@ -49,6 +50,7 @@ def signal_problems(signal: Signal, around: Around) -> Iterator[Problem]:
     for i, test in enumerate(signal.tests):
         yield from test_problems(("tests", i), test, signal, around)
     yield from _require_problems(signal)
+    yield from _lateness_problems(signal, around.engine)
     for i, override in enumerate(signal.overrides):
         at: At = ("overrides", i)
         yield from change_problems(at, override, signal.tests)
@@ -56,6 +58,18 @@ def signal_problems(signal: Signal, around: Around) -> Iterator[Problem]:
         yield from reference_problems((*at, "groups"), override.groups, around.groups, "a group of groups/")
     if not signal.labels.get("runbook", "").strip():
         yield Problem(("labels",), "'runbook' is missing; expected the name of a page in docs/runbooks/")
+
+
+def _lateness_problems(signal: Signal, engine: EngineSettings | None) -> Iterator[Problem]:
+    at, said = ("lateness",), signal.lateness
+    if said is None:
+        return
+    if any(isinstance(test, Repeat | Sequence) for test in signal.tests):
+        yield Problem(at, f"{said!r}; expected none: rules count their events whenever they come")
+    elif not 0 < millis(said) <= LATENESS_MAX:
+        yield Problem(at, f"{said!r}; expected more than nothing and at most 24h")
+    elif engine is not None and millis(said) % millis(engine.pane):
+        yield Problem(at, f"{said!r}; expected a multiple of engine.yaml's pane, {engine.pane}")
 
 
 # ---- measures ----------------------------------------------------------------------------------------------

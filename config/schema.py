@@ -274,6 +274,7 @@ class Signal(Spec, frozen=True, kw_only=True):
     ]
     require: Literal["any", "all"] = "any"  # of the tests; `all` judges them window by window
     measures: dict[Name, Measure] = {}
+    lateness: Duration | None = None  # beyond engine.yaml's: so long after a pane it is judged, where data comes slowly
     warmup: Duration = "48h"  # of the stream's own time, before which the statistical tests say nothing
     hysteresis: Annotated[float, Meta(gt=0, le=1)] = 0.5  # an episode lasts while a score is over this x its threshold
     resolve_after: Duration = "24h"  # normal for so long

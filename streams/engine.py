@@ -23,11 +23,24 @@ from streams.duplicates import Deliveries
 from streams.entities import UNBORN, Population
 from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
+from streams.grounds import Ground, Grounds, can_be_read_again
 from streams.links import Links, Undone
 from streams.money import amount_of
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Probe, parse_window
-from streams.policy import Decision, Episode, Reading, alert_id, continued, ended, opened, thresholds, window_thresholds
+from streams.policy import (
+    Decision,
+    Episode,
+    Reading,
+    alert_id,
+    continued,
+    ended,
+    opened,
+    strongest,
+    thresholds,
+    window_thresholds,
+    withdrawn,
+)
 from streams.pseudonyms import Pseudonyms, check
 from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
 from streams.records import Alert, Event
@@ -35,7 +48,7 @@ from streams.rulebook import Rulebook
 from streams.succession import take_over, take_over_links
 from streams.windows import NEVER, Watermark
 
-ENGINE_VERSION = "7"  # of the arithmetic: a change of any number in an alert changes it
+ENGINE_VERSION = "8"  # of the arithmetic: a change of any number in an alert changes it
 LATE_BY = {"1m": HOUR // 60, "1h": HOUR, "1d": DAY, "more": np.iinfo(np.int64).max}  # late by up to so much
 FAR_MAX = 1_024  # events that wait for others to confirm their time
 RESTED_MAX = 30 * DAY  # a cooldown is over by then
@@ -96,6 +109,7 @@ class Engine:
         self.episodes: dict[tuple[int, int], Episode] = {}  # (signal, slot)
         self.rested: dict[tuple[int, int], tuple[int, int]] = {}  # (signal, slot) -> resolved at, severity
         self.overturned: set[tuple[int, int]] = set()  # (signal, slot) of which an event was taken back just now
+        self.grounds = Grounds()
         self.counts: Counter[tuple[str, str]] = Counter()  # (what, label), for the metrics
         self._alerts: list[Alert] = []
         self._shadow: list[Alert] = []
@@ -128,7 +142,7 @@ class Engine:
             self._reject(batch, "the input ended before others confirmed its time")
         self.far = []
         newest = max([t for _, t in self.near] + [int(self.people.last_seen.max(initial=NEVER))])
-        last = max((newest // probe.hop + 1) * probe.hop for probe in self.plan.probes)
+        last = max((newest // p.hop + 1) * p.hop + self.plan.waits[p.signal] for p in self.plan.probes)
         while NEVER != self.clock.closed < last:
             self._close_pane()
         return self._output()
@@ -156,6 +170,7 @@ class Engine:
         for (name, test), now in kept.items():  # who kept its memory has begun when it had
             begun[plan.names.index(name), now] = self.begun.get((old.names.index(name), test), NEVER)
         self.begun = {key: at for key, at in begun.items() if at != NEVER}
+        self.grounds = Grounds()
         self._adopt(catalogue, plan)
         while self.clock.ready():  # of a smaller quorum
             self._close_pane()
@@ -169,7 +184,7 @@ class Engine:
             if place is None:
                 decision = ended(episode)
                 hop = parse_window(self.plan.signals[signal].tests[episode.test].windows[episode.window])[1]
-                end = self.clock.closed // hop * hop
+                end = (self.clock.closed - self.plan.waits[signal]) // hop * hop
                 del self.episodes[key]
                 self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
             else:
@@ -308,15 +323,17 @@ class Engine:
             self.counts["limit_hit", "categories"] += self.entities.nameless
             self.counts["limit_hit", "cohorts"] += self.people.crowded
             self.entities.nameless = self.people.crowded = 0
-        for watch in self.plan.rate_watches():
-            watch.close_pane(end)
+        for watches, wait in zip(self.plan.watches, self.plan.waits, strict=True):
+            for watch in watches:
+                if isinstance(watch, RateWatch):
+                    watch.close_pane(end - wait)
         readings: dict[tuple[int, int], list[Reading]] = {}
         for probe in self.plan.probes:
-            if end % probe.hop == 0:
-                self._judge(probe, end, readings)
+            at = end - self.plan.waits[probe.signal]
+            if at % probe.hop == 0:
+                self._judge(probe, at, readings)
         self._decide(readings, end)
-        if end % HOUR == 0:
-            self._learn(end)
+        self._learn(end)
         for ring in self.plan.rings.values():
             ring.open_until(end + HOUR)
         self._let_in(end)
@@ -381,6 +398,8 @@ class Engine:
             if mine[matcher].any():
                 much = self._amounts(matcher, batch, rows[mine[matcher]])
                 self._count(matcher, time[mine[matcher]], slot[mine[matcher]], much)
+        if self.grounds.of:
+            self.grounds.counted(self.plan.watches, time, slot, mine)
         self.evidence.cover(batch)
         self._add_rare(batch, rows, mine, undone)
 
@@ -551,28 +570,47 @@ class Engine:
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         """Episodes move, in an order that no row number can show in."""
+        for signal, wait in enumerate(self.plan.waits):
+            self.grounds.forget_before(signal, end - wait)
         for key in sorted(readings, key=self._by_name):
             signal, slot = key
-            policy = self.rules.of(signal, *self.writer.whose(slot), end)
-            episode = self.episodes.get(key)
+            at = end - self.plan.waits[signal]
+            policy = self.rules.of(signal, *self.writer.whose(slot), at)
+            episode, gone = self.episodes.get(key), self._ground_gone(key)
             if episode is None:
-                decision = self._open(key, readings[key], policy, end)
+                decision = self._open(key, readings[key], policy, at)
+            elif gone is not None and strongest(readings[key]).level == 0:
+                decision, at = withdrawn(episode, gone), self.grounds.of[key].end
             else:
-                episode, decision = continued(episode, policy, readings[key], end, key in self.overturned)
+                episode, decision = continued(episode, policy, readings[key], at, key in self.overturned)
                 self.episodes[key] = episode
             if decision is None:
                 continue
             if decision.status in ("resolved", "retracted"):
                 del self.episodes[key]
+                self.grounds.of.pop(key, None)
             if decision.status == "resolved":
-                self.rested[key] = (end, decision.episode.severity)
-            self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
+                self.rested[key] = (at, decision.episode.severity)
+            self._publish(self.writer.write(signal, slot, decision, at, self.next_evidence()), decision.episode)
         self.overturned = {key for key in self.overturned if not self._looked_again(key, readings.get(key, []))}
 
     def _looked_again(self, key: tuple[int, int], readings: list[Reading]) -> bool:
         """Whether the very window of an episode was read after an event was taken back; or there is no episode."""
         episode = self.episodes.get(key)
         return episode is None or any((r.test, r.window) == (episode.test, episode.window) for r in readings)
+
+    def _ground_gone(self, key: tuple[int, int]) -> Reading | None:
+        """What the window that an alert was opened on says now, where events that came late have taken its ground."""
+        ground, (signal, slot) = self.grounds.of.get(key), key
+        if ground is None or not ground.moved:
+            return None
+        self.grounds.of[key] = ground._replace(moved=False)
+        probe = self.plan.probe_of(signal, ground.tests[0], ground.window)
+        one, is_open = np.array([slot]), np.ones(1, dtype=np.bool_)
+        watches = [self.plan.watches[signal][test] for test in probe.tests]
+        reads = [self._read(w, probe, t, ground.end, one, is_open) for t, w in zip(probe.tests, watches, strict=True)]
+        reading = self._reading(probe, reads, 0, slot, ground.end)
+        return reading if reading.level == 0 else None
 
     def _by_name(self, key: tuple[int, int]) -> tuple[int, tuple[str, str]]:
         return key[0], self.entities.names[key[1]] or ("", "")
@@ -602,6 +640,9 @@ class Engine:
         aside = exemption.group if exemption else "shadow" if policy.status == "shadow" else ""
         decision = decision._replace(episode=msgspec.structs.replace(decision.episode, aside=aside))
         self.episodes[key] = decision.episode
+        if can_be_read_again(self.plan.watches[signal][decision.reading.test]):
+            probe = self.plan.probe_of(signal, decision.reading.test, decision.reading.window)
+            self.grounds.of[key] = Ground(end, probe.tests, probe.window)
         return decision
 
     def next_evidence(self) -> int:
@@ -611,25 +652,33 @@ class Engine:
     # -- learning ----------------------------------------------------------------------------------------------
 
     def _learn(self, end: int) -> None:
-        """An hour is over: markets learn it; and every TURN an eighth of the entities, each once a day, its day."""
-        for rate_watch in self.plan.rate_watches():
-            rate_watch.learn_hour(end)
-        if end % TURN:
-            return
+        """Markets learn every hour that is over; and every TURN an eighth of the entities, each once a day, its day."""
+        if end % TURN == 0:
+            self._forget_idle(end)
+            self.rested = {key: value for key, value in self.rested.items() if end < value[0] + RESTED_MAX}
+        for signal, wait in enumerate(self.plan.waits):
+            at = end - wait
+            watches = [w for w in self.plan.watches[signal] if isinstance(w, RateWatch)]
+            for watch in watches if at % HOUR == 0 else ():
+                watch.learn_hour(at)
+            if at % TURN == 0 and watches:
+                slot = self._turn(at)
+                fresh = [s for (g, s), e in self.episodes.items() if g == signal and at - e.opened_at < self.freeze]
+                for watch in watches:
+                    watch.learn(at, slot, np.array(fresh, dtype=np.int64))
+
+    def _turn(self, end: int) -> Ints:
+        """Whose turn it is: an eighth of the entities."""
         turn = self.entities.hashes[: self.people.capacity] % (DAY // TURN) == end // TURN % (DAY // TURN)
-        slot = np.flatnonzero(turn & (self.people.born != UNBORN))
-        idle = self.people.last_seen[slot] < end - self.inactive_after
-        busy = {s for _, s in self.episodes}
+        return np.flatnonzero(turn & (self.people.born != UNBORN))
+
+    def _forget_idle(self, end: int) -> None:
+        """Those whose turn it is and who have been silent for long, without an open episode."""
+        slot = self._turn(end)
+        idle, busy = self.people.last_seen[slot] < end - self.inactive_after, {s for _, s in self.episodes}
         gone = np.array([s for s in slot[idle].tolist() if s not in busy], dtype=np.int64)
         if len(gone):
             self._forget(gone)
-            slot = slot[~np.isin(slot, gone)]
-        for signal, watches in enumerate(self.plan.watches):
-            fresh = [s for (g, s), e in self.episodes.items() if g == signal and end - e.opened_at < self.freeze]
-            for watch in watches:
-                if isinstance(watch, RateWatch):
-                    watch.learn(end, slot, np.array(fresh, dtype=np.int64))
-        self.rested = {key: value for key, value in self.rested.items() if end < value[0] + RESTED_MAX}
 
     def _forget(self, slot: Ints) -> None:
         for watches in self.plan.watches:

@@ -13,6 +13,7 @@ from streams.entities import Population
 
 HOUR = 3_600_000
 DAY = 86_400_000
+REACH = HOUR  # so long after an alert has opened its window can be read again: totals and rings keep so much more
 TURN = 3 * HOUR  # between two lots of entities that learn; each has one turn a day
 SCALE = float(1 << 20)  # fixed point: 20 bits behind the point
 PROFILE_EVENTS = 20.0  # events that an hour of the week must have had before its own activity weighs half
@@ -176,7 +177,7 @@ class Lift:
     def __init__(self, base: int, sizes: list[int], kind: str) -> None:
         self.chain = sorted(sizes, reverse=True)
         self.kind, self.strength = kind, LIFT_EVENTS[kind]
-        span = max(DAY, self.chain[0])
+        span = max(DAY, self.chain[0]) + REACH
         self.seen, self.due = Series(base, span), Series(base, span)
         self.mass = np.zeros((2, 0), dtype=np.int64)  # (2, n_markets) sums of the entities' usual day and its square
 

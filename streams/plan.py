@@ -9,6 +9,7 @@ from config.effective import Policy
 from config.schema import Catalogue, Outcome, Ratio, Repeat, Sequence, Series, Share, Signal, Volume, millis
 from streams.columns import Matcher, Routes, matcher_of
 from streams.entities import Population
+from streams.market import REACH
 from streams.money import Units
 from streams.patterns import RepeatWatch, SequenceWatch, step_matcher
 from streams.rates import DAY, HOUR, OUTCOME_DAYS, Counts, RateWatch
@@ -45,6 +46,7 @@ class Plan:
         self.rings: dict[tuple[int, int], Ring] = {}  # (matcher, pane in ms)
         self.watches: list[list[Watch]] = []  # by signal, by test
         self.probes: list[Probe] = []
+        self.waits = [_wait(signal) for signal in self.signals]  # ms, by signal: so long after a pane it is judged
         for index, signal in enumerate(self.signals):
             self.watches.append([self._watch(signal, test) for test in signal.tests])
             self.probes += self._probes(index, signal)
@@ -77,7 +79,8 @@ class Plan:
         return Units(self.matchers[matcher].sum, self.catalogue, self.people)
 
     def _ring(self, matcher: int, pane: int, size: int) -> Ring:
-        rows = size // pane + -(-HOUR // pane) + 2  # the window, what may lie ahead, and the pane that leaves
+        """So many panes as a window has, as may lie ahead, as are read again, and the one that leaves."""
+        rows = -(-size // pane) + -(-HOUR // pane) + -(-REACH // pane) + 2
         ring = self.rings.get((matcher, pane))
         if ring is None or ring.rows < rows:
             ring = ring or Ring(pane, rows, self.people.capacity, sums=self.matchers[matcher].sum is not None)
@@ -96,12 +99,13 @@ class Plan:
             stubborn = msgspec.structs.replace(test.detector, prior_strength=PEERS_ONLY)
             test = msgspec.structs.replace(test, detector=stubborn)
         series, test = test, expectation_of(test) if isinstance(test, Series) else test
-        matcher = self.measure(signal, test.measure, isinstance(test, Outcome))
-        counts = Counts({hop: self._ring(matcher, hop, size) for size, hop in sorted(windows)}, self._units(matcher))
+        matcher, wait = self.measure(signal, test.measure, isinstance(test, Outcome)), _wait(signal)
+        counts = Counts({hop: self._ring(matcher, hop, size + wait) for size, hop in sorted(windows)},
+                        self._units(matcher))  # fmt: skip
         of_counts, of = Counts({}, counts.units), None
         if not isinstance(test, Volume):
             of = self.measure(signal, test.of)
-            of_counts = Counts(self._of_rings(test, of, windows), self._units(of))
+            of_counts = Counts(self._of_rings(test, of, windows, wait), self._units(of))
         first = self.matchers[matcher].clauses[0][0]  # the type whose delay stands for the measure's
         delays = {code: by_event[first] for code, by_event in self.delays.items() if first in by_event}
         rest = (matcher, windows, counts, of_counts, delays, self.people, self.catalogue, of)
@@ -109,20 +113,21 @@ class Plan:
 
     def _join_crowds(self) -> None:
         """A test of newcomers learns what a day is like from a test of all creators' same measure, if there is one."""
-        volumes = [w for w in self.rate_watches() if type(w) is RateWatch and w.kind == "volume"]
-        for watch in volumes:
+        volumes = [(wait, w) for wait, watches in zip(self.waits, self.watches, strict=True) for w in watches
+                   if type(w) is RateWatch and w.kind == "volume"]  # fmt: skip
+        for wait, watch in volumes:
             if watch.newcomers is not None:
-                alike = (w for w in volumes if w.matcher == watch.matcher and w.newcomers is None)
+                alike = (w for v, w in volumes if (v, w.matcher, w.newcomers) == (wait, watch.matcher, None))
                 watch.crowd = next(alike, None)
 
     def _of_rings(
-        self, test: Outcome | Share | Ratio, of: int, windows: list[tuple[int, int]]
+        self, test: Outcome | Share | Ratio, of: int, windows: list[tuple[int, int]], wait: int
     ) -> dict[int, Ring]:
         """The denominators: of the same windows, or, for what follows later, of days."""
         if not isinstance(test, Outcome):
-            return {hop: self._ring(of, hop, size) for size, hop in sorted(windows)}
+            return {hop: self._ring(of, hop, size + wait) for size, hop in sorted(windows)}
         base = min(hop for _, hop in windows)
-        return {base: self._ring(of, base, base), DAY: self._ring(of, DAY, OUTCOME_DAYS * DAY)}
+        return {base: self._ring(of, base, base + wait), DAY: self._ring(of, DAY, OUTCOME_DAYS * DAY + wait)}
 
     def _probes(self, index: int, signal: Signal) -> list[Probe]:
         every = tuple(range(len(signal.tests)))
@@ -132,6 +137,10 @@ class Plan:
             for tests in grouped
             for window, text in enumerate(signal.tests[tests[0]].windows)
         ]
+
+    def probe_of(self, signal: int, test: int, window: int) -> Probe:
+        """By whom a window of a test is judged."""
+        return next(p for p in self.probes if p.signal == signal and test in p.tests and p.window == window)
 
     def loosen(self, policies: list[Policy]) -> None:
         """Tests look for the least that anybody's policy asks for."""
@@ -152,6 +161,10 @@ class Plan:
 
     def rate_watches(self) -> list[RateWatch]:
         return [w for watches in self.watches for w in watches if isinstance(w, RateWatch)]
+
+
+def _wait(signal: Signal) -> int:
+    return millis(signal.lateness) if signal.lateness else 0
 
 
 def _matchers_of(watch: RepeatWatch | SequenceWatch) -> list[int]:

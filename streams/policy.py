@@ -112,6 +112,11 @@ def continued(
     return episode, None
 
 
+def withdrawn(episode: Episode, reading: Reading) -> Decision:
+    """With the events that came late, the window that the episode was opened on reads so: nothing to speak of."""
+    return _revised(episode, "retracted", "late_data", reading)[1]
+
+
 def ended(episode: Episode) -> Decision:
     """The configuration that watched over the episode is gone."""
     reading = Reading(0, False, 0.0, episode.observed, episode.test, episode.window)

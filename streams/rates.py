@@ -19,6 +19,7 @@ from streams.market import (
     DAY,
     HOUR,
     LIFT_RANGE,
+    REACH,
     SCALE,
     TURN,
     Lift,
@@ -126,7 +127,7 @@ class RateWatch:
         self.total = np.zeros(0, dtype=np.int64)  # (n_markets,) fixed: the sum of the own levels
         sizes = [size for size, _ in windows]
         self.lift = Lift(self.base, sizes, self.kind)
-        reach = max(DAY, *sizes) + max(hop for _, hop in windows)  # windows are looked at up to a hop later
+        reach = max(DAY, *sizes) + max(hop for _, hop in windows) + REACH  # looked at up to a hop later, and again
         self.hours = Series(self.base, reach)  # the week's profile, in hours of average activity
         self.week = Week(lambda: shape_of_week(catalogue, list(people.markets)))
         self.campaigns = Campaigns(catalogue, people)
@@ -546,7 +547,7 @@ class RateWatch:
         if self.kind == "outcome":
             hours = self.hours.window(end, DAY)[self.people.market_of[slot]]
             return self._orders_due(end, DAY, slot) * (hours * (HOUR / DAY))
-        born = np.maximum(self.people.born[slot], end - DAY)
+        born = np.minimum(np.maximum(self.people.born[slot], end - DAY), end)
         return self.hours.since(end, born, self.people.market_of[slot])
 
     def _fold(self, slot: Ints, frozen: Bools, rate: Floats, x: Observation) -> Any:

@@ -249,6 +249,10 @@ def _over_overturned(a: Args) -> str:
     return f"{a['title']}: withdrawn. Events that it rested on were overturned, and what is left calls for no alert."
 
 
+def _over_late_data(a: Args) -> str:
+    return f"{a['title']}: withdrawn. Events that came late belong to its window, and with them it calls for no alert."
+
+
 def _over_config(a: Args) -> str:
     return f"{a['title']}: over. It is no longer watched as before, since the configuration changed."
 
@@ -256,6 +260,7 @@ def _over_config(a: Args) -> str:
 _SENTENCES = {
     "over_config": _over_config,
     "over_overturned": _over_overturned,
+    "over_late_data": _over_late_data,
     "volume_low": _volume_low,
     "newcomer_high": _newcomer,
     "ratio_high": _ratio,

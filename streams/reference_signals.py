@@ -313,7 +313,8 @@ def _episode(signal: Signal) -> str:
     ends = f"resolves after {_long(signal.resolve_after)} of calm; then rests for {_long(signal.cooldown)}, in which"
     statistic = any(not isinstance(test, Repeat | Sequence) for test in signal.tests)
     silent = f"; says nothing in the first {_long(signal.warmup)} of a stream" if statistic else ""
-    return f"{lasts}; {ends} only a higher severity opens another{silent}."
+    waits = f"; is judged {_long(signal.lateness)} after its windows, for what comes late" if signal.lateness else ""
+    return f"{lasts}; {ends} only a higher severity opens another{silent}{waits}."
 
 
 # ---- what differs by market, category and group ------------------------------------------------------------

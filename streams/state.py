@@ -16,6 +16,7 @@ from streams.columns import Batch, Entities, Reader, Record
 from streams.engine import ENGINE_VERSION, Engine
 from streams.entities import Population
 from streams.errors import CheckpointError
+from streams.grounds import Ground
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.policy import Episode
 from streams.windows import Ring
@@ -51,6 +52,7 @@ class Memo(msgspec.Struct, frozen=True):
     void: list[int]
     begun: list[tuple[int, int, int]]
     overturned: list[tuple[int, int]]
+    grounds: list[tuple[tuple[int, int], Ground]]
     repeats: list[list[tuple[int, list[tuple[int, str, int]]]]]
     repeats_touched: list[list[tuple[int, int]]]
     pending: list[list[tuple[int, int, int, int]]]
@@ -162,6 +164,7 @@ def _memo(engine: Engine) -> Memo:
         hours=[(hour, *offsets) for hour, offsets in engine.evidence.hours.items()],
         begun=sorted((*key, at) for key, at in engine.begun.items()),
         overturned=sorted(engine.overturned),
+        grounds=list(engine.grounds.of.items()),
         repeats=[[(slot, list(times)) for slot, times in w.times.items()] for w in repeats],
         repeats_touched=[list(w.touched.items()) for w in repeats],
         pending=[list(w.pending) for w in sequences],
@@ -180,6 +183,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     engine.episodes = {(signal, slot): episode for signal, slot, episode in memo.episodes}
     engine.begun = {(signal, test): at for signal, test, at in memo.begun}
     engine.overturned = set(memo.overturned)
+    engine.grounds.of = dict(memo.grounds)
     engine.rested = {(signal, slot): (at, severity) for signal, slot, at, severity in memo.rested}
     entities.names = [tuple(name) if name else None for name in memo.names]  # type: ignore[misc]
     entities.slots = {name: slot for slot, name in enumerate(entities.names) if name is not None}

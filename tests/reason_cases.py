@@ -46,6 +46,7 @@ WHAT = {
     "over_normal_again": "An episode has ended: back to usual",
     "over_silent": "An episode has ended: nothing more came",
     "over_overturned": "An alert is withdrawn",
+    "over_late_data": "An alert is withdrawn: late events",
     "over_config": "The configuration changed",
 }
 
@@ -341,6 +342,10 @@ CASES = (
         "over_overturned", "retracted", OVER | {"title": "Violation burst", "calm_ms": DAY},
         "Violation burst: withdrawn. Events that it rested on were overturned, and what is left calls for no "
         "alert.",
+    ),
+    Case(
+        "over_late_data", "retracted", OVER | {"title": "Low reviews", "calm_ms": DAY},
+        "Low reviews: withdrawn. Events that came late belong to its window, and with them it calls for no alert.",
     ),
     Case(
         "over_config", "of a signal that is gone", OVER | {"title": "Refund surge", "calm_ms": DAY},
