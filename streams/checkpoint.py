@@ -12,7 +12,7 @@ message; the operator chooses to start warm-up anew.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -181,13 +181,17 @@ def decode_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def decode(manifest: Manifest, stored: Mapping[str, bytes]) -> Snapshot:
+Progress = Callable[[float], None]  # is told how much is done, 0 to 1
+
+
+def decode(manifest: Manifest, stored: Mapping[str, bytes], progress: Progress = lambda _: None) -> Snapshot:
     """The snapshot that a manifest names, or a CheckpointError that says what is missing or harmed."""
     small = [path for path, array in manifest.arrays.items() if _bytes_of(array) <= SMALL_BYTES]
     sizes = {path: _bytes_of(array) for path, array in manifest.arrays.items()}
     joined, at = _assemble(manifest, stored, SMALL, sum(sizes[path] for path in small)), 0
     arrays: dict[str, np.ndarray] = {}
-    for path, array in manifest.arrays.items():
+    for n, (path, array) in enumerate(manifest.arrays.items()):
+        progress(n / len(manifest.arrays))
         if sizes[path] <= SMALL_BYTES:
             raw, at = joined[at : at + sizes[path]].copy(), at + sizes[path]  # a copy begins where its type may begin
         else:
@@ -228,18 +232,23 @@ class Found(NamedTuple):
     faults: list[str]
 
 
-def newest(stored: Mapping[str, bytes]) -> Found:
+def newest(stored: Mapping[str, bytes], progress: Progress = lambda _: None) -> Found:
     """Look through everything that is stored of a shard, newest first."""
     faults: list[str] = []
     for key in sorted((k for k in stored if k.startswith("m/")), reverse=True):
         try:
             manifest = decode_manifest(stored[key])
-            return Found(manifest, decode(manifest, stored), faults)
+            return Found(manifest, decode(manifest, stored, progress), faults)
         except CheckpointFormatError:
             raise  # it is whole, and of another version: to begin from something older, or anew, is not ours to decide
         except (CheckpointError, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
             faults.append(f"{key}: {error}")
     return Found(None, None, faults)
+
+
+def whole(manifest: Manifest, held: Container[str]) -> bool:
+    """Whether all blocks that it names are among these keys."""
+    return all(block_key(name, block) in held for name, block in manifest.blocks.items())
 
 
 def obsolete(stored: Iterable[str], kept: Iterable[Manifest]) -> list[str]:

@@ -70,12 +70,12 @@ def _commit_first() -> None:
     """The source's offset is committed some seconds before the checkpoint that holds it."""
     write = Worker.checkpoint
 
-    async def early(self: Worker, partition: int) -> None:
+    async def early(self: Worker, partition: int, *, leaving: bool = False) -> None:
         if partition in self.source.owned and partition in self.shards:
             self.source.durable(partition, self.shards[partition].engine.next_offset)
             await self.source.commit()
             await asyncio.sleep(1.0)
-        await write(self, partition)
+        await write(self, partition, leaving=leaving)
 
     Worker.checkpoint = early  # type: ignore[method-assign]
 

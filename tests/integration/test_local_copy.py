@@ -7,9 +7,10 @@ from streams.local_copy import INDEX
 from streams.topics import Topics, create
 from tests.chaos_quiet import START, event, send
 from tests.integration.test_worker import environ
-from tests.integration.workers import WorkerProcess, wait_until, workers
+from tests.integration.workers import WorkerProcess, committed, wait_until, workers
 
 RESTORES = "ripcurrent_checkpoint_restores_total"
+CHECKPOINT, COPY = "ripcurrent_checkpoint_bytes_total", "ripcurrent_local_copy_bytes_total"
 
 
 class Deployment:
@@ -24,38 +25,61 @@ class Deployment:
     def copy(self) -> Path:
         return self.folder / self.topics.checkpoints / "0"
 
-    def worker(self, *, local: bool = True) -> WorkerProcess:
+    @property
+    def behind(self) -> float:
+        return self.running[-1].metric("ripcurrent_checkpoint_behind_bytes")
+
+    def worker(self, *, local: bool = True, **more: str) -> WorkerProcess:
         """Begun, and owning the partition."""
         for one in self.running:
             if one.running:
                 one.kill()
-        more = {"RIPCURRENT_STATE_DIR": str(self.folder)} if local else {}
+        more |= {"RIPCURRENT_STATE_DIR": str(self.folder)} if local else {}
         log = self.folder / f"{self.name}-{len(self.running)}.log"
         self.running.append(WorkerProcess(log, **environ(self.kafka, self.name, **more)))
         worker = self.running[-1]
         wait_until("the shard is restored", lambda: worker.metric("ripcurrent_restored_partitions") == 1, 60, [worker])
         return worker
 
-    def work(self, worker: WorkerProcess) -> None:
-        """A hundred orders, and the checkpoint that holds them."""
-        before = worker.metric("ripcurrent_checkpoint_bytes_total")
+    def work(self, worker: WorkerProcess, written: str = CHECKPOINT) -> None:
+        """A hundred orders, and the checkpoint that holds them, or the copy."""
+        before = worker.metric(written)
         times = range(self.sent, self.sent + 100)
         send(self.kafka, self.topics.source, [event(f"c{i % 9}", "order.paid", START + 60_000 * i) for i in times])
         self.sent += 100
-        wait_until("a checkpoint", lambda: worker.metric("ripcurrent_checkpoint_bytes_total") > before, 60, [worker])
+        wait_until("a checkpoint", lambda: worker.metric(written) > before, 60, [worker])
 
 
-def test_a_restart_takes_the_copy_also_one_that_is_older_than_the_topic(kafka: str, tmp_path: Path) -> None:
+def test_a_restart_takes_the_copy_where_it_is_not_behind_the_topic(kafka: str, tmp_path: Path) -> None:
     with workers() as running:
         it = Deployment(kafka, "copied", tmp_path, running)
         it.work(it.worker())
         again = it.worker()
         assert again.metric(RESTORES, source="local") == 1
         it.work(it.worker(local=False))  # of which the copy knows nothing
-        it.work(it.worker(local=False))
         last = it.worker()
-        assert last.metric(RESTORES, source="local") == 1
-        assert "restored at offset 300 (local)" in last.log.read_text()
+        assert last.metric(RESTORES, source="checkpoint") == 1
+        assert "restored at offset 200 (checkpoint)" in last.log.read_text()
+
+
+def test_with_checkpoints_by_bytes_the_copy_is_ahead_of_the_topic(
+    kafka: str, tmp_path: Path
+) -> None:
+    """Killed again and again with little on the topic; at last without its disk, which costs a longer way back."""
+    share = {"RIPCURRENT_CHECKPOINT_SHARE": "0.2"}
+    with workers() as running:
+        it = Deployment(kafka, "ahead", tmp_path, running)
+        it.work(it.worker(**share))  # the first checkpoint of a partition waits for nothing
+        for n in (2, 3, 4):
+            it.work(it.worker(**share), COPY)
+            assert it.worker(**share).metric(RESTORES, source="local") == 1
+            assert f"restored at offset {n}00 (local)" in running[-1].log.read_text()
+            wait_until("it knows how far the topic is behind", lambda: it.behind > 10_000 * (n - 1), 30, running[-1:])
+        assert committed(kafka, "ahead", it.topics.source) == {0: 100}
+        last = it.worker(local=False, **share)
+        assert "restored at offset 100 (checkpoint)" in last.log.read_text()
+        wait_until("it is there", lambda: last.metric("ripcurrent_consumer_lag_records") == 0, 60, [last])
+        wait_until("it has it all", lambda: last.metric("ripcurrent_events_total") == 300, 60, [last])
 
 
 def test_a_harmed_copy_and_one_of_another_topic_are_not_believed(kafka: str, tmp_path: Path) -> None:
