@@ -2,7 +2,7 @@
 
 A checkpoint writes most of what a shard knows, however little has come since the last one. So it waits until its bytes
 are a `share` of the source's; what one wrote beyond its share, the next one waits for. Little is written where little
-comes, and what a crash does again is bounded too: by the bytes of two checkpoints, divided by the share. After a day it
+comes, and what a crash does again is bounded too: by the bytes of two checkpoints, divided by the share. After days it
 is written all the same, should anything have come: Kafka may delete old records of the source, and a restart reads on
 from the checkpoint.
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from streams.columns import Record
 
-OLDEST_SECONDS = 86_400.0  # of a checkpoint on Kafka
+OLDEST_SECONDS = 3 * 86_400.0  # of a checkpoint on Kafka: half of what Kafka keeps of a topic unless told otherwise
 DISK_PART = 0.1  # of the time may go into copies on disk
 
 Holds = tuple[int, int]  # what a state holds: all records before this offset, ticks up to that one

@@ -39,7 +39,7 @@ def test_nothing_is_written_where_nothing_came() -> None:
         assert not one.copy_due((5, -1), 1e9, leaving)
 
 
-def test_a_day_old_checkpoint_is_written_anew_though_little_came() -> None:
+def test_a_checkpoint_three_days_old_is_written_anew_though_little_came() -> None:
     one = cadence()
     one.behind = 1
     assert not one.checkpoint_due((6, -1), OLDEST_SECONDS - 1, leaving=False)
