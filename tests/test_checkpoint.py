@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from config.catalogue import load
 from streams import checkpoint, state
+from streams.app import _refused
 from streams.checkpoint import Manifest
 from streams.columns import Record
 from streams.engine import Engine
@@ -165,11 +166,18 @@ def test_a_count_for_one_creator_in_a_hundred_costs_a_tenth_of_its_cells() -> No
     assert len(checkpoint.squeeze(cells.view(np.uint8))) < cells.nbytes / 10
 
 
-def test_another_configuration_is_refused_with_both_names(engine: Engine) -> None:
+@pytest.mark.parametrize(("field", "name"), [("config_version", "configuration"), ("engine_version", "engine version")])
+def test_another_configuration_or_engine_is_refused_with_both_names(engine: Engine, field: str, name: str) -> None:
     snapshot = state.take(engine)
-    odd = state.Snapshot(_changed(snapshot.memo, config_version="another"), snapshot.arrays)
-    with pytest.raises(CheckpointError, match="configuration another, this worker"):
+    odd = state.Snapshot(_changed(snapshot.memo, **{field: "another"}), snapshot.arrays)
+    with pytest.raises(CheckpointError, match=f"{name} another, this worker"):
         state.restore(Engine(load(), "creator-events", 0), odd)
+
+
+def test_the_refusal_names_the_partition_and_the_two_ways_out() -> None:
+    said = str(_refused(3, CheckpointError("the checkpoint has engine version 6, this worker 7")))
+    assert said.startswith("partition 3: the checkpoint has engine version 6, this worker 7; go back to what wrote it")
+    assert "another group and topic prefix" in said
 
 
 def _changed(memo: state.Memo, **changes: object) -> state.Memo:
