@@ -103,13 +103,15 @@ class Chaos:
         running[:] = [self.worker(RIPCURRENT_CHECKPOINT_SHARE=BY_TIME) for _ in running]
 
     def worker(self, **more: str) -> WorkerProcess:
-        """Its checkpoints on Kafka are a fifth of the source at most, so its copy on disk is mostly ahead of them."""
+        """Its checkpoints on Kafka are a fifth of the source at most, so its copy on disk is mostly ahead of them; with
+        a mutation they are as new as the copy, so that what is wrong with them shows.
+        """
         self.started += 1
         return WorkerProcess(
             self.folder / f"worker-{self.started}.log", self.mutation, RIPCURRENT_CONFIG=str(self.config),
             KAFKA_BOOTSTRAP_SERVERS=self.kafka, RIPCURRENT_TOPIC_PREFIX=self.prefix, RIPCURRENT_GROUP=self.prefix,
             RIPCURRENT_CHECKPOINT_SECONDS="2", RIPCURRENT_TICK_SECONDS="3", RIPCURRENT_STATE_DIR=str(self.copies),
-            **({"RIPCURRENT_CHECKPOINT_SHARE": "0.2"} | more),
+            **({"RIPCURRENT_CHECKPOINT_SHARE": BY_TIME if self.mutation else "0.2"} | more),
         )  # fmt: skip
 
     def send(self) -> None:
