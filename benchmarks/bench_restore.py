@@ -1,15 +1,17 @@
-"""How long does a shard of many creators need to be itself again from the copy on disk, and how large is it?
+"""How long does a shard of many creators need to be itself again, from its copy on disk and from the topic alone?
 
-    python benchmarks/bench_restore.py [--creators 200000] [--hours 30]
+    python benchmarks/bench_restore.py [--creators 200000] [--hours 30] [--kafka]
 
 One shard with all shipped signals is fed orders, clicks and engagement of so many creators, spread evenly over the
-hours. Its checkpoint is written as the worker writes it; then a new engine is brought back from the folder: reading,
-checksums, arrays and all. Two more checkpoints, one pane and one hour later, say what a steady load writes again.
-Prints what took how long, and ends with one line of JSON. Kafka is not part of it: what a restore reads from the topic
-alone is the blocks' bytes at the speed of the network.
+hours. Its state is written as the worker writes it; then a new engine is brought back from the folder: reading,
+checksums, arrays and all. Two more, one pane and one hour later, say what a copy writes again. With `--kafka` an Apache
+Kafka is started, as for the tests; the same checkpoint is written to its topic, and read from there as by a worker
+without a disk. At last the restored engine and the first one are fed the same hour: whether a backlog is worked off
+as fast as before. Prints what took how long, and ends with one line of JSON.
 """
 
 import argparse
+import asyncio
 import json
 import resource
 import tempfile
@@ -19,12 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from aiokafka import AIOKafkaProducer
 
 from config.catalogue import load, unpack
 from streams import checkpoint, state
+from streams.broker import local_kafka
 from streams.columns import Record
 from streams.engine import Engine
-from streams.local_copy import LocalCopy
+from streams.local_copy import LocalCopy, Root
+from streams.topics import Topics, create
+from streams.vault import MARK, read_all
 
 START = 1_767_571_200_000
 PANE, HOUR = 900_000, 3_600_000
@@ -84,7 +90,7 @@ class Shard:
         encoded = time.perf_counter()
         key, body = checkpoint.manifest_key(1, self.sequence), checkpoint.encode_manifest(written.manifest)
         keys = [key, *(checkpoint.block_key(name, block) for name, block in written.manifest.blocks.items())]
-        self.copy.keep(self.offset, key, {**written.blocks, key: body}, keys)
+        self.copy.keep(Root(0, key, body[:MARK], keys), {**written.blocks, key: body}, keys)
         self.before = written.manifest
         size = len(body) + sum(map(len, written.blocks.values()))
         return {
@@ -95,11 +101,16 @@ class Shard:
 
 
 def restore(copy: LocalCopy) -> tuple[Engine, dict[str, float]]:
-    began = time.perf_counter()
+    """From the disk."""
+    began, cpu = time.perf_counter(), time.process_time()
     held = copy.read()
     assert held is not None
+    return _engine_of(held.stored, began, cpu)
+
+
+def _engine_of(stored: dict[str, bytes], began: float, cpu: float) -> tuple[Engine, dict[str, float]]:
     read = time.perf_counter()
-    found = checkpoint.newest(held.stored)
+    found = checkpoint.newest(stored)
     assert found.snapshot is not None
     assert not found.faults
     decoded = time.perf_counter()
@@ -107,7 +118,36 @@ def restore(copy: LocalCopy) -> tuple[Engine, dict[str, float]]:
     state.restore(engine, found.snapshot)
     done = time.perf_counter()
     took = {"read_s": read - began, "decode_s": decoded - read, "restore_s": done - decoded, "all_s": done - began}
+    took["cpu_s"] = time.process_time() - cpu  # of all threads: what it takes on a machine that does nothing else
     return engine, took
+
+
+def restore_from_topic(bootstrap: str, stored: dict[str, bytes]) -> dict[str, float]:
+    """From a checkpoint on Kafka, which is written first."""
+    topics = Topics.with_prefix("bench-restore-")
+    create(bootstrap, topics.specs(1, 1))
+
+    async def written_and_read() -> tuple[float, float, list[Any]]:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap, compression_type="lz4", max_request_size=2_000_000, linger_ms=5
+        )
+        await producer.start()
+        sent = [await producer.send(topics.checkpoints, v, k.encode(), 0) for k, v in sorted(stored.items())]
+        await asyncio.gather(*sent)
+        await producer.stop()
+        began, cpu = time.perf_counter(), time.process_time()
+        return began, cpu, await read_all(bootstrap, topics.checkpoints, 0)
+
+    began, cpu, records = asyncio.run(written_and_read())
+    return _engine_of({record.key.decode(): record.value for record in records}, began, cpu)[1]
+
+
+def drained(engine: Engine, batches: list[list[Record]]) -> float:
+    """Events a second."""
+    began = time.process_time()
+    for batch in batches:
+        engine.feed(batch)
+    return sum(map(len, batches)) / (time.process_time() - began)
 
 
 def rounded(numbers: dict[str, float]) -> dict[str, Any]:
@@ -118,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--creators", type=int, default=200_000)
     parser.add_argument("--hours", type=float, default=30.0)
+    parser.add_argument("--kafka", action="store_true", help="also from the topic alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         shard = Shard(args.creators, Path(folder))
@@ -127,10 +168,19 @@ def main() -> None:
             said[name] = rounded(shard.save())
             print(name, said[name], flush=True)
         offset = shard.engine.next_offset
+        backlog = list(records(args.creators, 1.0, shard.offset, shard.now, shard.rng))
+        said["events_per_cpu_s_before"] = round(drained(shard.engine, backlog))
         del shard.engine
         engine, took = restore(shard.copy)
         assert engine.next_offset == offset
         said["restore"] = rounded(took)
+        said["events_per_cpu_s_after"] = round(drained(engine, backlog))
+        del engine
+        if args.kafka:
+            held = shard.copy.read()
+            assert held is not None
+            with local_kafka() as broker:
+                said["restore_from_topic"] = rounded(restore_from_topic(broker.bootstrap_servers, held.stored))
     said["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps(said))
 

@@ -10,7 +10,8 @@
 | `RIPCURRENT_STATE_DIR` | none | a folder that outlives the process, for copies of checkpoints: a restart is faster |
 | `RIPCURRENT_HTTP_HOST` | `127.0.0.1` | where /metrics, /healthz and /readyz listen |
 | `RIPCURRENT_HTTP_PORT` | `9640` | their port |
-| `RIPCURRENT_CHECKPOINT_SECONDS` | `10` | how often state is written and offsets are committed |
+| `RIPCURRENT_CHECKPOINT_SECONDS` | `10` | how often state is written to RIPCURRENT_STATE_DIR; to Kafka no sooner |
+| `RIPCURRENT_CHECKPOINT_SHARE` | `0.2` | bytes that checkpoints on Kafka may have for each byte of the source |
 | `RIPCURRENT_TICK_SECONDS` | `30` | how long a partition is silent before the wall clock moves its event time |
 | `RIPCURRENT_RELOAD_SECONDS` | `5` | how often the configuration's folder is looked at for changes |
 | `RIPCURRENT_LOG_LEVEL` | `INFO` | DEBUG, INFO, WARNING or ERROR |
@@ -47,6 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     http_host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     http_port: Annotated[int, Meta(ge=0, le=65_535)] = 9640  # 0: any that is free
     checkpoint_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 10.0
+    checkpoint_share: Annotated[float, Meta(ge=0.01, le=1_000_000)] = 0.2
     tick_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
     reload_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 5.0
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -69,6 +71,7 @@ FIELDS = {
     "http_host": _Said("RIPCURRENT_HTTP_HOST", "an address of this machine, such as 127.0.0.1 or 0.0.0.0"),
     "http_port": _Said("RIPCURRENT_HTTP_PORT", "a whole number from 0 (any free port) to 65535"),
     "checkpoint_seconds": _Said("RIPCURRENT_CHECKPOINT_SECONDS", "a number of seconds, over 0 and at most 3600"),
+    "checkpoint_share": _Said("RIPCURRENT_CHECKPOINT_SHARE", "a number from 0.01 to 1000000"),
     "tick_seconds": _Said("RIPCURRENT_TICK_SECONDS", "a number of seconds, over 0 and at most 86400"),
     "reload_seconds": _Said("RIPCURRENT_RELOAD_SECONDS", "a number of seconds, over 0 and at most 86400"),
     "log_level": _Said("RIPCURRENT_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR"),

@@ -5,9 +5,9 @@
                                           │   └─dead letters──► creator-events-dlq
                    ripcurrent-ticks ◄─────┴──snapshots────────► ripcurrent-checkpoints
 
-The order that makes it safe: alerts are acknowledged before the checkpoint that contains them is written, and the
-source's offset is committed after that checkpoint is acknowledged. Whatever dies in between is done again, and comes
-out the same.
+The order that makes it safe: alerts are acknowledged before a checkpoint that contains them is written, to Kafka or to
+the worker's disk, and the source's offset is committed after the one on Kafka is acknowledged. Whatever dies in between
+is done again, and comes out the same.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from config.catalogue import CatalogueError, load, unpack
 from config.schema import Catalogue
 from config.settings import Settings
 from streams import state
+from streams.cadence import Cadence, bytes_from
 from streams.columns import DeadLetter
 from streams.engine import Engine, Output
 from streams.errors import BrokersAwayError, CheckpointError, DeadLetterLimitError, RipcurrentError
@@ -37,12 +38,13 @@ from streams.source import KafkaSettings, Run, Source, make_app, run_worker
 from streams.state import Snapshot
 from streams.ticks import Tick, first_catalogue
 from streams.topics import Topics
-from streams.vault import Vault
+from streams.vault import Restored, Vault
 from streams.windows import NEVER
 
 log = get_logger(__name__)
 
 JUDGED_AFTER = 1_000  # records, before the dead-letter ratio means anything
+TOLD_SECONDS = 5.0  # how often a restore says in the log how far it is
 
 
 class Worker:
@@ -71,7 +73,7 @@ class Worker:
         self.vaults: dict[int, Vault] = {}
         self.locks: dict[int, asyncio.Lock] = {}  # one step of a shard at a time
         self.saving = asyncio.Lock()  # one checkpoint at a time
-        self.saved: dict[int, tuple[int, int]] = {}  # what the newest checkpoint holds: offset, ticks
+        self.cadences: dict[int, Cadence] = {}  # what is written of each shard, and when to write again
         self.moved: dict[int, tuple[int, float]] = {}  # event time closed, and when the wall clock saw it move
         self.ends: dict[int, int] = {}  # end of each partition, as last heard
         self.records = self.bad = 0
@@ -82,24 +84,63 @@ class Worker:
         """Bring shards back from their checkpoints; each starts as far before them as alerts may quote."""
         self.metrics.assigned(self.shards.keys() | partitions)
         for partition in sorted(partitions):
-            began = time.perf_counter()
-            vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition, self._copy_of(partition))
+            await self._restore(partition)
+        return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
+
+    async def _restore(self, partition: int) -> None:
+        began = time.perf_counter()
+        vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition, self._copy_of(partition))
+        telling = asyncio.create_task(self._tell(vault))
+        try:
             ticks = await vault.begin_epoch()
-            found = await vault.restore()
+            found = await self._found(vault, ticks)
             if found is not None:
-                engine, applied = self._restored(partition, found.snapshot), found.manifest.ticks_applied
+                engine = await asyncio.to_thread(self._restored, partition, found.snapshot)
+                applied = found.manifest.ticks_applied
             else:
                 engine, applied = self._engine(await self._first(vault, ticks), partition), -1
-            shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
-            shard.ticks_applied = applied
-            self.shards[partition], self.vaults[partition] = shard, vault
-            self.locks[partition] = asyncio.Lock()
-            self.saved[partition] = (engine.next_offset, applied)
-            self.moved[partition] = (engine.clock.closed, time.monotonic())
-            took, origin = time.perf_counter() - began, found.origin if found else "empty"
-            self.metrics.restored(partition, engine, origin, took, found.faults if found else 0)
-            log.info("partition %d restored at offset %d (%s) in %.1f s", partition, engine.next_offset, origin, took)
-        return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
+        finally:
+            telling.cancel()
+        shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
+        shard.ticks_applied = applied
+        self.shards[partition], self.vaults[partition] = shard, vault
+        self.locks[partition] = asyncio.Lock()
+        self.cadences[partition] = self._cadence(found)
+        self.moved[partition] = (engine.clock.closed, time.monotonic())
+        took, origin = time.perf_counter() - began, found.origin if found else "empty"
+        faults, written = (found.faults, found.base_written or None) if found else (0, None)
+        self.metrics.restored(partition, engine, origin, took, faults, written)
+        log.info("partition %d restored at offset %d (%s) in %.1f s", partition, engine.next_offset, origin, took)
+
+    async def _tell(self, vault: Vault) -> None:
+        """How far the restore is: for /metrics always, and for the log when it takes long."""
+        began = told = time.monotonic()
+        while True:
+            self.metrics.restoring(vault.partition, vault.progress)
+            await asyncio.sleep(0.5)
+            if (now := time.monotonic()) - told >= TOLD_SECONDS:
+                told, done = now, 100 * vault.progress
+                log.info("partition %d: restoring, %.0f %% after %.0f s", vault.partition, done, now - began)
+
+    async def _found(self, vault: Vault, ticks: list[tuple[int, Tick]]) -> Restored | None:
+        try:
+            return await vault.restore(ticks)
+        except CheckpointError as error:
+            raise _refused(vault.partition, error) from None
+
+    def _cadence(self, found: Restored | None) -> Cadence:
+        """What is written already, and what the next checkpoint will cost: all of it, for no block is shared with
+        another epoch."""
+        settings = self.settings
+        new = Cadence(
+            settings.checkpoint_share, settings.checkpoint_seconds, settings.state_dir is not None, time.time()
+        )
+        if found is not None and found.base is not None:
+            base, holds = found.base, (found.manifest.next_offset, found.manifest.ticks_applied)
+            cost = sum(block.length for block in base.blocks.values())
+            copied = holds if found.origin == "local" else None
+            new.found((base.next_offset, base.ticks_applied), cost, found.base_written, found.behind, copied)
+        return new
 
     def _copy_of(self, partition: int) -> LocalCopy | None:
         folder = self.settings.state_dir
@@ -126,21 +167,18 @@ class Worker:
             engine = self._engine(catalogue, partition)
             state.restore(engine, snapshot)
         except (CheckpointError, CatalogueError) as error:
-            raise CheckpointError(
-                f"partition {partition}: {error}; go back to what wrote it, or start anew with another "
-                f"group and topic prefix"
-            ) from None
+            raise _refused(partition, error) from None
         return engine
 
     async def settle(self, partitions: set[int]) -> None:
         """Before partitions change hands: leave as little as possible to do again."""
         for partition in sorted(partitions):
-            await self.checkpoint(partition)
+            await self.checkpoint(partition, leaving=True)
 
     async def revoked(self, partitions: set[int]) -> None:
         """They are somebody else's now."""
         for partition in partitions:
-            for table in (self.shards, self.vaults, self.locks, self.saved, self.moved, self.ends):
+            for table in (self.shards, self.vaults, self.locks, self.cadences, self.moved, self.ends):
                 table.pop(partition, None)
             self.sink.forget(partition)
             self.metrics.forget(partition)
@@ -152,9 +190,11 @@ class Worker:
         async for run in self.source.runs(stream):
             async with self.locks[run.partition]:
                 shard = self.shards[run.partition]
+                new_bytes = bytes_from(run.records, shard.engine.next_offset)
                 began = time.perf_counter()
                 out = shard.feed(run.records)
-                self.metrics.fed(len(run.records), time.perf_counter() - began)
+                self.metrics.fed(len(run.records), time.perf_counter() - began, new_bytes)
+                self.cadences[run.partition].behind += new_bytes
                 self.metrics.position(run.partition, run.next_offset, run.highwater, run.records[-1].timestamp)
                 self.ends[run.partition] = run.highwater
                 await self.publish(run.partition, out, len(run.records))
@@ -231,6 +271,7 @@ class Worker:
         for partition in owned:
             shard = self.shards[partition]
             self.metrics.observe_engine(partition, shard.engine)
+            self.metrics.account(partition, self.cadences[partition].behind, self.cadences[partition].due_bytes)
             at = max(shard.position, shard.engine.next_offset)
             progress[partition] = Progress(at, max(self.ends.get(partition, 0), at))
         self.health.beat(self.source.ready and all(self.shards[p].restored for p in owned), progress)
@@ -249,30 +290,44 @@ class Worker:
         for partition in sorted(self.source.owned & self.shards.keys()):
             await self.checkpoint(partition)
 
-    async def checkpoint(self, partition: int) -> None:
-        """Alerts acknowledged, then the checkpoint, then the offset. The shard goes on once its state is copied."""
+    async def checkpoint(self, partition: int, *, leaving: bool = False) -> None:
+        """Alerts acknowledged, then the checkpoint, to the disk and, if it is due, to the topic; then the offset. The
+        shard goes on once its state is copied.
+        """
         async with self.saving:
             if partition not in self.shards:
                 return
             async with self.locks[partition]:
                 if not self.source.contact.sure:
                     return  # it may be another worker's by now
-                shard, vault = self.shards[partition], self.vaults[partition]
-                holds = (shard.engine.next_offset, shard.ticks_applied)
+                shard, cadence = self.shards[partition], self.cadences[partition]
                 if not shard.restored:
                     return
-                if holds == self.saved[partition]:
-                    self.source.durable(partition, holds[0])  # its writer may have died before the commit
+                if cadence.saved is not None:
+                    self.source.durable(partition, cadence.saved[0])  # its writer may have died before the commit
+                holds, behind, began = (shard.engine.next_offset, shard.ticks_applied), cadence.behind, time.time()
+                topic = cadence.checkpoint_due(holds, began, leaving)
+                if not topic and not cadence.copy_due(holds, began, leaving):
                     return
-                began = time.perf_counter()
                 snapshot, unacknowledged = state.take(shard.engine), self.sink.take(partition)
             for sent in unacknowledged:
                 await sent
-            written = await vault.save(snapshot, holds[1])
-            if self.shards.get(partition) is shard:
-                self.saved[partition] = holds
+            written = await self.vaults[partition].save(snapshot, holds[1], topic=topic, behind=behind)
+            now = time.time()
+            if self.shards.get(partition) is not shard:
+                return
+            if written.disk:
+                cadence.copied_now(holds, began, now)
+            if topic:
+                cadence.saved_now(holds, written.topic, behind, now)
                 self.source.durable(partition, holds[0])
-                self.metrics.checkpointed(partition, written, time.perf_counter() - began)
+            self.metrics.checkpointed(partition, written.topic, written.disk, now - began)
+
+
+def _refused(partition: int, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"partition {partition}: {error}; go back to what wrote it, or start anew with another group and topic prefix"
+    )
 
 
 def build(settings: Settings) -> Worker:

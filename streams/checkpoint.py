@@ -1,8 +1,8 @@
 """Checkpoints as blocks: sparse, checksummed, whole or not at all. Pure: bytes in, bytes out.
 
-A snapshot's arrays, small ones joined, are cut into blocks of BLOCK_BYTES. Only blocks that changed since the last
-manifest are written again; the manifest names every block, where it was last written, and its checksum. Keys say who
-wrote what:
+A snapshot's arrays, small ones joined, are cut into blocks of BLOCK_BYTES, and written without their zeros (`squeeze`):
+most counts of most creators are none. Only blocks that changed since the last manifest are written again; the manifest
+names every block, where it was last written, and its checksum. Keys say who wrote what:
 `b/EPOCH/SEQUENCE/BLOCK` and `m/EPOCH/SEQUENCE`. A checkpoint exists once its manifest does, and is usable if all that
 it names is there and unharmed; else the one before it is. So two manifests and their blocks are kept; what no kept
 manifest names is deleted (a tombstone) behind the next one.
@@ -12,18 +12,18 @@ message; the operator chooses to start warm-up anew.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from streams.errors import CheckpointError
+from streams.errors import CheckpointError, CheckpointFormatError
 from streams.state import Memo, Snapshot
 
-FORMAT = 2
-BLOCK_BYTES = 192 * 1024
+FORMAT = 3
+BLOCK_BYTES = 192 * 1024  # of the state, zeros included
 SMALL_BYTES = 48 * 1024  # arrays up to this size stand together: hundreds of messages cost more than their bytes
 SMALL = "small"
 MEMO = "memo"
@@ -34,8 +34,8 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
 
     epoch: int
     sequence: int
-    length: int
-    checksum: bytes
+    length: int  # as written, without its zeros
+    checksum: bytes  # of the same
 
 
 class Array(msgspec.Struct, frozen=True, array_like=True):
@@ -74,41 +74,91 @@ def checksum(data: bytes | memoryview) -> bytes:
     return blake2b(data, digest_size=12).digest()
 
 
-def encode(
-    snapshot: Snapshot, epoch: int, sequence: int, ticks_applied: int, before: Manifest | None
-) -> Written:
-    """A checkpoint of this snapshot, sharing with the one before it whatever did not change."""
-    pieces: dict[str, bytes] = {}
+class Cut(NamedTuple):
+    """A snapshot as blocks: what is compared with a checkpoint before, on the topic or on the disk."""
+
+    snapshot: Snapshot
+    blocks: dict[str, bytes]  # by name
+    checksums: dict[str, bytes]
+
+
+def cut(snapshot: Snapshot) -> Cut:
+    """The blocks of a snapshot."""
+    blocks: dict[str, bytes] = {}
     small: list[bytes] = []
     for path, array in snapshot.arrays.items():
-        data = np.ascontiguousarray(array).tobytes()
-        if len(data) <= SMALL_BYTES:
-            small.append(data)
+        data = np.ascontiguousarray(array)
+        if data.nbytes <= SMALL_BYTES:
+            small.append(data.tobytes())
         else:
-            pieces |= _cut(path, data)
-    pieces |= _cut(SMALL, b"".join(small))
-    pieces |= _cut(MEMO, msgspec.msgpack.encode(snapshot.memo))
+            raw = data.reshape(-1).view(np.uint8)
+            blocks |= {name: squeeze(raw[part]) for name, part in _ranges(path, raw.size)}
+    joined = np.frombuffer(b"".join(small), dtype=np.uint8)
+    blocks |= {name: squeeze(joined[part]) for name, part in _ranges(SMALL, joined.size)}
+    memo = msgspec.msgpack.encode(snapshot.memo)
+    blocks |= {name: memo[part] for name, part in _ranges(MEMO, len(memo))}
+    return Cut(snapshot, blocks, {name: checksum(data) for name, data in blocks.items()})
+
+
+def _ranges(path: str, size: int) -> Iterator[tuple[str, slice]]:
+    for i, start in enumerate(range(0, max(size, 1), BLOCK_BYTES)):
+        yield f"{path}#{i}", slice(start, min(start + BLOCK_BYTES, size))
+
+
+def encode(
+    snapshot: Snapshot | Cut, epoch: int, sequence: int, ticks_applied: int, before: Manifest | None
+) -> Written:
+    """A checkpoint of this snapshot, sharing with the one before it whatever did not change."""
+    pieces = snapshot if isinstance(snapshot, Cut) else cut(snapshot)
     old = before.blocks if before else {}
     blocks: dict[str, Block] = {}
     fresh: dict[str, bytes] = {}
-    for name, data in pieces.items():
-        block = Block(epoch, sequence, len(data), checksum(data))
+    for name, data in pieces.blocks.items():
+        block = Block(epoch, sequence, len(data), pieces.checksums[name])
         same = old.get(name)
         if same is not None and (same.length, same.checksum) == (block.length, block.checksum):
             blocks[name] = same
         else:
             blocks[name] = block
             fresh[block_key(name, block)] = data
-    arrays = {path: Array(array.dtype.str, array.shape) for path, array in snapshot.arrays.items()}
-    manifest = Manifest(FORMAT, epoch, sequence, snapshot.memo.next_offset, ticks_applied, arrays, blocks)
-    return Written(manifest, fresh)
+    arrays = {path: Array(array.dtype.str, array.shape) for path, array in pieces.snapshot.arrays.items()}
+    memo = pieces.snapshot.memo
+    return Written(Manifest(FORMAT, epoch, sequence, memo.next_offset, ticks_applied, arrays, blocks), fresh)
 
 
-def _cut(name: str, data: bytes) -> dict[str, bytes]:
-    return {
-        f"{name}#{i}": data[start : start + BLOCK_BYTES]
-        for i, start in enumerate(range(0, max(len(data), 1), BLOCK_BYTES))
-    }
+NOTHING, AS_IT_IS, WITHOUT_ZEROS = b"0", b"1", b"2"  # how a block is written: its first byte
+
+
+def squeeze(raw: np.ndarray) -> bytes:
+    """Bytes as a bit for each four, whether there is anything in them, and those in which there is.
+
+    >>> len(squeeze(np.zeros(4096, dtype=np.uint8))), len(squeeze(np.arange(4096, dtype=np.uint8)))
+    (1, 4097)
+    """
+    whole = raw.size // 4 * 4
+    words = raw[:whole].view(np.uint32)
+    there = words != 0
+    n = int(np.count_nonzero(there))
+    if n == 0 and not raw[whole:].any():
+        return NOTHING
+    if 4 * n + len(there) // 8 >= whole:
+        return AS_IT_IS + raw.tobytes()
+    return b"".join((WITHOUT_ZEROS, np.packbits(there).tobytes(), words[there].tobytes(), raw[whole:].tobytes()))
+
+
+def unsqueeze(data: bytes, into: np.ndarray) -> None:
+    """The same bytes again, where there were zeros. ValueError if they are not as many."""
+    kind, whole = data[:1], into.size // 4 * 4
+    if kind == NOTHING:
+        return
+    if kind == AS_IT_IS:
+        into[:] = np.frombuffer(data, dtype=np.uint8, offset=1)
+        return
+    bits = (whole // 4 + 7) // 8
+    there = np.unpackbits(np.frombuffer(data, np.uint8, bits, 1), count=whole // 4).view(np.bool_)
+    tail = into.size - whole
+    into[:whole].view(np.uint32)[there] = np.frombuffer(data[1 + bits : len(data) - tail], dtype=np.uint32)
+    into[whole:] = np.frombuffer(data[len(data) - tail :], dtype=np.uint8)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -125,31 +175,53 @@ def decode_manifest(data: bytes) -> Manifest:
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise CheckpointError(f"a manifest can't be read: {error}") from None
     if manifest.format != FORMAT:
-        raise CheckpointError(f"a manifest has format {manifest.format}; this version reads {FORMAT}")
+        raise CheckpointFormatError(
+            f"the checkpoint of epoch {manifest.epoch} has format {manifest.format}; this version reads {FORMAT}"
+        )
     return manifest
 
 
-def decode(manifest: Manifest, stored: Mapping[str, bytes]) -> Snapshot:
+Progress = Callable[[float], None]  # is told how much is done, 0 to 1
+
+
+def decode(manifest: Manifest, stored: Mapping[str, bytes], progress: Progress = lambda _: None) -> Snapshot:
     """The snapshot that a manifest names, or a CheckpointError that says what is missing or harmed."""
-    parts: dict[str, list[bytes]] = {}
-    for name, block in manifest.blocks.items():
-        data = stored.get(block_key(name, block))
-        if data is None:
-            raise CheckpointError(f"block {name} is missing")
-        if len(data) != block.length or checksum(data) != block.checksum:
-            raise CheckpointError(f"block {name} is corrupt")
-        parts.setdefault(name.rpartition("#")[0], []).append(data)
-    memo = msgspec.msgpack.decode(b"".join(parts[MEMO]), type=Memo)
-    arrays, small, at = {}, b"".join(parts[SMALL]), 0
-    for path, array in manifest.arrays.items():
-        dtype = np.dtype(array.dtype)
-        size = dtype.itemsize * math.prod(array.shape)
-        if size <= SMALL_BYTES:
-            data, at = small[at : at + size], at + size
+    small = [path for path, array in manifest.arrays.items() if _bytes_of(array) <= SMALL_BYTES]
+    sizes = {path: _bytes_of(array) for path, array in manifest.arrays.items()}
+    joined, at = _assemble(manifest, stored, SMALL, sum(sizes[path] for path in small)), 0
+    arrays: dict[str, np.ndarray] = {}
+    for n, (path, array) in enumerate(manifest.arrays.items()):
+        progress(n / len(manifest.arrays))
+        if sizes[path] <= SMALL_BYTES:
+            raw, at = joined[at : at + sizes[path]].copy(), at + sizes[path]  # a copy begins where its type may begin
         else:
-            data = b"".join(parts[path])
-        arrays[path] = np.frombuffer(data, dtype=dtype).reshape(array.shape).copy()
-    return Snapshot(memo, arrays)
+            raw = _assemble(manifest, stored, path, sizes[path])
+        arrays[path] = raw.view(array.dtype).reshape(array.shape)
+    memo = [_block(manifest, stored, name) for name in manifest.blocks if name.startswith(MEMO + "#")]
+    return Snapshot(msgspec.msgpack.decode(b"".join(memo), type=Memo), arrays)
+
+
+def _bytes_of(array: Array) -> int:
+    return np.dtype(array.dtype).itemsize * math.prod(array.shape)
+
+
+def _assemble(manifest: Manifest, stored: Mapping[str, bytes], path: str, size: int) -> np.ndarray:
+    """The bytes of one array, from its blocks."""
+    raw = np.zeros(size, dtype=np.uint8)
+    for name, part in _ranges(path, size):
+        unsqueeze(_block(manifest, stored, name), raw[part])
+    return raw
+
+
+def _block(manifest: Manifest, stored: Mapping[str, bytes], name: str) -> bytes:
+    """A block as it was written."""
+    block = manifest.blocks[name]
+    data = stored.get(block_key(name, block))
+    if data is None:
+        raise CheckpointError(f"block {name} is missing")
+    if len(data) != block.length or checksum(data) != block.checksum:
+        raise CheckpointError(f"block {name} is corrupt")
+    return data
 
 
 class Found(NamedTuple):
@@ -160,16 +232,23 @@ class Found(NamedTuple):
     faults: list[str]
 
 
-def newest(stored: Mapping[str, bytes]) -> Found:
+def newest(stored: Mapping[str, bytes], progress: Progress = lambda _: None) -> Found:
     """Look through everything that is stored of a shard, newest first."""
     faults: list[str] = []
     for key in sorted((k for k in stored if k.startswith("m/")), reverse=True):
         try:
             manifest = decode_manifest(stored[key])
-            return Found(manifest, decode(manifest, stored), faults)
+            return Found(manifest, decode(manifest, stored, progress), faults)
+        except CheckpointFormatError:
+            raise  # it is whole, and of another version: to begin from something older, or anew, is not ours to decide
         except (CheckpointError, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
             faults.append(f"{key}: {error}")
     return Found(None, None, faults)
+
+
+def whole(manifest: Manifest, held: Container[str]) -> bool:
+    """Whether all blocks that it names are among these keys."""
+    return all(block_key(name, block) in held for name, block in manifest.blocks.items())
 
 
 def obsolete(stored: Iterable[str], kept: Iterable[Manifest]) -> list[str]:

@@ -45,6 +45,9 @@ def run(
     http_host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of /metrics, /healthz, /readyz.")] = None,
     http_port: Annotated[str | None, typer.Option(metavar="PORT", help="0: any that is free.")] = None,
     checkpoint_seconds: Annotated[str | None, typer.Option(metavar="SECONDS", help="Between checkpoints.")] = None,
+    checkpoint_share: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Bytes of checkpoints for each byte of the source.")
+    ] = None,
     tick_seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="Silence after which the wall clock closes windows.")
     ] = None,
@@ -57,7 +60,7 @@ def run(
     settings = settings_from(
         bootstrap_servers=bootstrap_servers, group=group, topic_prefix=topic_prefix, config=config,
         http_host=http_host, http_port=http_port, checkpoint_seconds=checkpoint_seconds,
-        tick_seconds=tick_seconds, log_level=log_level,
+        checkpoint_share=checkpoint_share, tick_seconds=tick_seconds, log_level=log_level,
     )  # fmt: skip
     from streams import rights
     from streams.security import quiet_about_secrets

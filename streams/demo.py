@@ -138,7 +138,7 @@ class Worker:
 def _worker(bootstrap: str, prefix: str, group: str) -> Iterator[Worker]:
     port = _free_port()
     flags = {"bootstrap-servers": bootstrap, "group": group, "http-host": "127.0.0.1", "http-port": str(port)}
-    flags |= {"topic-prefix": prefix, "checkpoint-seconds": "3", "log-level": "INFO"}
+    flags |= {"topic-prefix": prefix, "checkpoint-seconds": "3", "checkpoint-share": "1000", "log-level": "INFO"}
     command = [sys.executable, "-m", "streams.cli", "run", *(f"--{name}={text}" for name, text in flags.items())]
     root = Path(__file__).resolve().parent.parent
     ours = [name for name in os.environ if name.startswith("RIPCURRENT_") and not name.startswith(KAFKA)]

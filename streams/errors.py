@@ -5,6 +5,7 @@ RipcurrentError
 ├── ConfigError        the catalogue or a setting is wrong: where, what was expected, what to do
 ├── RecordError        one record breaks the contract: it becomes a dead letter
 ├── CheckpointError    a checkpoint can't be used: which, and why
+│   └── CheckpointFormatError it is whole, but another version wrote it
 ├── DeadLetterLimitError too many records are bad: the deployment is broken, not the data
 └── BrokersAwayError   no broker answers, or none takes what is sent, for longer than the limit
 ```
@@ -31,6 +32,10 @@ class RecordError(RipcurrentError):
 
 class CheckpointError(RipcurrentError):
     """A checkpoint that can't be restored."""
+
+
+class CheckpointFormatError(CheckpointError):
+    """A whole checkpoint of another format."""
 
 
 class DeadLetterLimitError(RipcurrentError):

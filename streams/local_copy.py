@@ -1,12 +1,13 @@
-"""What a partition of the checkpoints topic holds, up to one of its records, on the worker's own disk.
+"""A shard's newest state on the worker's own disk: a checkpoint that is written more often than those on the topic.
 
-A restart then reads from Kafka only what was written since. The copy is a mirror, never an authority: the record at
-which it ends must stand on the topic as it does here, else the copy is of another time and is left alone; and what it
-holds is believed by the checksums that checkpoints carry anyway. Without it, or with a harmed one, everything is read
-from the topic, as if there were no disk.
+A restart then does seconds again, not what came since the checkpoint on the topic. The copy is whole in itself, with
+blocks and a manifest as on the topic, and never an authority. It is `rooted` in a checkpoint of the topic, on which
+what is in it followed: that record must stand there as it did then, else the copy is of another time and is left alone.
+What else must hold is in `Vault.restore`. What it holds is believed by the checksums that checkpoints carry anyway.
+Without it, or with a harmed one, everything is read from the topic, as if there were no disk.
 
-One file for each block or manifest, named by its key, and an `index` that says where the copy ends: written last, put
-in place whole, so that a death between two files leaves the copy before or none.
+One file for each block or manifest, named by its key, and an `index`: written last, put in place whole, so that a
+death between two files leaves the copy before or none.
 """
 
 import contextlib
@@ -17,25 +18,33 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.checkpoint import checksum
+from streams.checkpoint import Progress, checksum
 
 INDEX = "index"
 
 
-class Index(msgspec.Struct, frozen=True):
-    """Where the copy ends: behind the manifest `key` at `offset` of the topic; and all `keys` that it holds."""
+class Root(msgspec.Struct, frozen=True):
+    """A checkpoint on the topic: its manifest's place, key and checksum; the keys that the partition held then, and how
+    many bytes the source has brought since.
+    """
 
     offset: int
     key: str
-    keys: list[str]
+    mark: bytes
+    held: list[str]
+    behind: int = 0
+
+
+class Index(msgspec.Struct, frozen=True):
+    root: Root
+    keys: list[str]  # of the files: the manifest's first
 
 
 class Copy(NamedTuple):
-    """The copy as read: the record at which it ends, and what the partition held then."""
+    """The copy as read."""
 
-    offset: int
-    key: str
-    stored: dict[str, bytes]
+    root: Root
+    stored: dict[str, bytes]  # the manifest and its blocks
 
 
 class LocalCopy:
@@ -44,27 +53,31 @@ class LocalCopy:
     def __init__(self, folder: Path, topic: str, partition: int) -> None:
         self.folder = folder / topic / str(partition)
 
-    def read(self) -> Copy | None:
+    def read(self, progress: Progress = lambda _: None) -> Copy | None:
         """The copy, if there is a whole one; what is in it is not judged yet."""
         try:
             data = (self.folder / INDEX).read_bytes()
             if checksum(memoryview(data)[12:]) != data[:12]:
                 return None
             index = msgspec.msgpack.decode(data[12:], type=Index)
-            return Copy(index.offset, index.key, {key: self._file(key).read_bytes() for key in index.keys})
+            stored: dict[str, bytes] = {}
+            for n, key in enumerate(index.keys):
+                stored[key] = self._file(key).read_bytes()
+                progress(n / len(index.keys))
+            return Copy(index.root, stored)
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def keep(self, offset: int, key: str, fresh: Mapping[str, bytes], keys: Iterable[str]) -> None:
-        """The partition holds `keys` now, of which `fresh` were written last, up to the manifest `key` at `offset`.
+    def keep(self, root: Root, fresh: Mapping[str, bytes], keys: Iterable[str]) -> None:
+        """The copy consists of `keys` now, of which `fresh` are new.
 
-        OSError where the disk doesn't take it: `forget` then, for a mirror with a gap is none.
+        OSError where the disk doesn't take it: `forget` then, for a copy with a gap is none.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, data in fresh.items():
             self._file(name).write_bytes(data)
-        held = sorted(keys)
-        body = msgspec.msgpack.encode(Index(offset, key, held))
+        held = sorted(keys, reverse=True)
+        body = msgspec.msgpack.encode(Index(root, held))
         new = self.folder / (INDEX + ".new")
         with new.open("wb") as file:
             file.write(checksum(body) + body)

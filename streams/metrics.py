@@ -59,6 +59,9 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("counter", "records_total", "",
             "Records of the source topic that were applied.",
             "Zero while the topic has traffic: look at consumer lag, then at the worker's log."),
+        Definition("counter", "source_bytes_total", "",
+            "Bytes of their values, uncompressed.",
+            "To divide by: checkpoint_bytes_total / source_bytes_total is under 0.25 over hours of a steady load."),
         Definition("counter", "events_total", "type",
             "Records that are good events, by type.",
             "A type that fell silent: ask its producer; the signals that measure it see nothing."),
@@ -159,20 +162,35 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
             "Creators forgotten after `inactive_after`; should they return, they begin anew.",
             "Many: inactive_after is short for this market."),
         Definition("gauge", "checkpoint_age_seconds", "partition",
-            "Since the newest acknowledged checkpoint, or since the shard was taken over.",
-            "Old: a crash replays this much. Look for producer errors and for a topic that refuses its size."),
+            "Since the newest checkpoint on Kafka; before the first, since the shard was taken over.",
+            "Hours are no fault where little comes. Look at checkpoint_behind_bytes; over two days: at the log."),
+        Definition("gauge", "checkpoint_behind_bytes", "partition",
+            "Bytes of the source since that checkpoint: what a crash does again where there is no copy on disk.",
+            "Far over checkpoint_due_bytes: producer errors, or a topic that refuses its size; the log says which."),
+        Definition("gauge", "checkpoint_due_bytes", "partition",
+            "At how many of those the next checkpoint is written (RIPCURRENT_CHECKPOINT_SHARE).",
+            "A restart without a disk takes too long: a larger share makes it less, and writes more."),
+        Definition("gauge", "local_copy_age_seconds", "partition",
+            "Since the newest copy in RIPCURRENT_STATE_DIR; absent where there is none yet.",
+            "Minutes while records come: the disk is full or slow; the log says which. Only restarts are slower."),
         Definition("histogram", "checkpoint_seconds", "",
-            "Time to write one checkpoint until it was acknowledged.",
-            "Slow: the brokers, or a state that grew.", CHECKPOINT_BUCKETS),
+            "Time to write one checkpoint, or copy, until it was acknowledged.",
+            "Slow: the brokers, the disk, or a state that grew.", CHECKPOINT_BUCKETS),
         Definition("counter", "checkpoint_bytes_total", "",
-            "Bytes written to the checkpoint topic.",
-            "Much more than the activity: see how often a whole base is written."),
+            "Bytes written to the checkpoint topic, before Kafka compresses them.",
+            "Over a quarter of source_bytes_total for hours: many rebalances, or little comes and a day has passed."),
+        Definition("counter", "local_copy_bytes_total", "",
+            "Bytes written to copies in RIPCURRENT_STATE_DIR.",
+            "More than the disk bears: a longer RIPCURRENT_CHECKPOINT_SECONDS."),
         Definition("counter", "checkpoint_restores_total", "source",
             "Shards taken over, by where their state came from.",
             "`empty` after the first day: a checkpoint was lost or refused; the log says which and why."),
         Definition("histogram", "restore_seconds", "",
             "Time to bring one shard's state back, the records behind it not included.",
             "Slow from the topic: set RIPCURRENT_STATE_DIR to a folder that lasts.", CHECKPOINT_BUCKETS),
+        Definition("gauge", "restore_progress", "partition",
+            "How much of a shard's state is read and unpacked, 0 to 1; 1 when it is here.",
+            "Stands still: the log says at what. Behind it a few records are read again, then /readyz is 200."),
         Definition("counter", "checkpoint_faults_total", "",
             "Checkpoints that could not be used at a restore: torn or harmed, so that an older one was.",
             "Any: the log says which and why. One that is torn comes from a worker that died while it wrote."),
@@ -239,7 +257,10 @@ LABELLED = (  # by what the engine counted, not summed over it
 class _View(NamedTuple):
     """What a scrape sees of one partition; replaced as a whole, never changed."""
 
-    since: float  # s, Unix time of the newest checkpoint or of the takeover
+    since: float  # s, Unix time of the newest checkpoint on Kafka or of the takeover
+    copied: float | None = None  # s, Unix time of the newest copy on disk
+    behind: int = 0  # bytes of the source since the newest checkpoint on Kafka
+    due: int = 0  # at how many the next is written
     watermark: int = NEVER  # ms
     waiting: int = 0
     entities: int = 0
@@ -264,6 +285,7 @@ class Metrics:
         self._seen: weakref.WeakKeyDictionary[Engine, dict[tuple[str, str], int]] = weakref.WeakKeyDictionary()
         self._markets: set[str] = set()  # those with a label of their own
         self._assigned: frozenset[int] = frozenset()
+        self._restoring: dict[int, float] = {}  # by partition, those that have no view yet: how much is done
         self._refused = False  # the newest configuration
         self._away = 0.0  # s
         self._build = version("ripcurrent"), platform.python_version()
@@ -299,8 +321,9 @@ class Metrics:
 
     # -- input and output --------------------------------------------------------------------------------------
 
-    def fed(self, records: int, seconds: float) -> None:
-        """A run of so many records was applied in so many seconds."""
+    def fed(self, records: int, seconds: float, size_bytes: int = 0) -> None:
+        """A run of so many records was applied in so many seconds; what had not come before has so many bytes."""
+        self._counters["source_bytes_total"].inc(size_bytes)
         self._counters["records_total"].inc(records)
         self._histograms["steps_seconds"].observe(seconds)
 
@@ -342,19 +365,28 @@ class Metrics:
         """The group has settled: these are ours; the rest is forgotten."""
         self._assigned = frozenset(partitions)
         self._counters["rebalances_total"].inc()
-        for partition in self._views.keys() - self._assigned:
+        for partition in (self._views.keys() | self._restoring.keys()) - self._assigned:
             self.forget(partition)
 
-    def restored(self, partition: int, engine: Engine, source: str, seconds: float = 0.0, faults: int = 0) -> None:
-        """A shard begins, from a "local" copy, a "checkpoint" or "empty", after `faults` that could not be used.
+    def restoring(self, partition: int, ratio: float) -> None:
+        """So much of a shard's state is here."""
+        self._restoring = {**self._restoring, partition: ratio}
+
+    def restored(
+        self, partition: int, engine: Engine, source: str, seconds: float = 0.0, faults: int = 0,
+        written: float | None = None,
+    ) -> None:  # fmt: skip
+        """A shard begins, from a "local" copy, a "checkpoint" or "empty", after `faults` that could not be used; its
+        newest checkpoint on Kafka was `written` then (Unix s).
 
         What its engine counted before is not counted again.
         """
+        self._restoring = {p: ratio for p, ratio in self._restoring.items() if p != partition}
         self._histograms["restore_seconds"].observe(seconds)
         self._counters["checkpoint_faults_total"].inc(faults)
         self._counters["checkpoint_restores_total"].labels(source if source in ORIGINS else OTHER).inc()
         self._seen[engine] = dict(_totals(engine))
-        self._set_view(partition, _View(since=self._now()))
+        self._set_view(partition, _View(since=self._now() if written is None else written))
 
     def observe_engine(self, partition: int, engine: Engine) -> None:
         """Copy what the engine counted since it was last seen. Cheap enough to follow every run.
@@ -375,16 +407,25 @@ class Metrics:
             view = self._survey(view, engine)
         self._set_view(partition, view)
 
-    def checkpointed(self, partition: int, size_bytes: int, seconds: float) -> None:
-        """A checkpoint of this size is acknowledged, so many seconds after it was begun."""
+    def account(self, partition: int, behind: int, due: int) -> None:
+        """So many bytes of the source came since the newest checkpoint on Kafka; at so many the next is written."""
+        if partition in self._views:
+            self._set_view(partition, self._views[partition]._replace(behind=behind, due=due))
+
+    def checkpointed(self, partition: int, size_bytes: int, disk_bytes: int, seconds: float) -> None:
+        """So much is safe on Kafka and on disk, 0 where nothing was due, so many seconds after it was begun."""
         self._counters["checkpoint_bytes_total"].inc(size_bytes)
+        self._counters["local_copy_bytes_total"].inc(disk_bytes)
         self._histograms["checkpoint_seconds"].observe(seconds)
         if partition in self._views:
-            self._set_view(partition, self._views[partition]._replace(since=self._now()))
+            view, now = self._views[partition], self._now()
+            since, copied = now if size_bytes else view.since, now if disk_bytes else view.copied
+            self._set_view(partition, view._replace(since=since, copied=copied))
 
     def forget(self, partition: int) -> None:
         """No longer ours: its labels go, what was counted stays."""
         self._views = {p: view for p, view in self._views.items() if p != partition}
+        self._restoring = {p: ratio for p, ratio in self._restoring.items() if p != partition}
         self._assigned -= {partition}
 
     def _set_view(self, partition: int, view: _View) -> None:
@@ -461,6 +502,13 @@ class Metrics:
             "entities": {p: view.entities for p, view in by_partition.items()},
             "state_bytes": {p: view.state_bytes for p, view in by_partition.items()},
             "checkpoint_age_seconds": {p: max(now - view.since, 0.0) for p, view in by_partition.items()},
+            "checkpoint_behind_bytes": {p: view.behind for p, view in by_partition.items()},
+            "checkpoint_due_bytes": {p: view.due for p, view in by_partition.items()},
+            "local_copy_age_seconds": {
+                p: max(now - view.copied, 0.0) for p, view in by_partition.items() if view.copied is not None
+            },
+            "restore_progress": {(str(p),): ratio for p, ratio in sorted(self._restoring.items())}
+            | dict.fromkeys(by_partition, 1.0),
             "assigned_partitions": {(): len(self._assigned)},
             "restored_partitions": {(): len(views.keys() & self._assigned)},
             "limits": {(limit,): value for limit, value in _limits(catalogue).items()},

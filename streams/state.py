@@ -74,7 +74,10 @@ def take(engine: Engine) -> Snapshot:
 
 
 def restore(engine: Engine, snapshot: Snapshot) -> None:
-    """Put a fresh engine of the same catalogue into that state; CheckpointError where it doesn't fit."""
+    """Put a fresh engine of the same catalogue into that state; CheckpointError where it doesn't fit.
+
+    The arrays become the engine's own: the snapshot is used up.
+    """
     memo = snapshot.memo
     for what, mine, theirs in (
         ("engine version", ENGINE_VERSION, memo.engine_version),
@@ -88,7 +91,7 @@ def restore(engine: Engine, snapshot: Snapshot) -> None:
         odd = sorted((wanted.keys() | {CATALOGUE}) ^ snapshot.arrays.keys())[:3]
         raise CheckpointError(f"the checkpoint's arrays are not this engine's: {', '.join(odd)} …")
     for path, (owner, name) in wanted.items():
-        _put(owner, name, snapshot.arrays[path].copy())
+        _put(owner, name, snapshot.arrays[path])
     engine.links.unpack()
     _load_waiting(engine, memo)
 

@@ -4,7 +4,7 @@ One record of `ripcurrent-ticks` is one Tick. A new owner of a partition first w
 `up_to`) and reads up to it; ticks of a lower epoch behind it are void: their writer had lost the partition.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -22,6 +22,11 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     # without it, the configuration that the partition's first owner began under
     catalogue: str | None = None  # packed
 
+    @property
+    def begins(self) -> bool:
+        """Whether it names the configuration that the partition begins under: nothing to obey."""
+        return self.catalogue is not None and self.replaces is None
+
 
 encode_tick = msgspec.json.Encoder().encode
 decode_tick = msgspec.json.Decoder(Tick).decode
@@ -29,7 +34,7 @@ decode_tick = msgspec.json.Decoder(Tick).decode
 
 def first_catalogue(log: Iterable[tuple[int, Tick]]) -> str | None:
     """The packed configuration under which a partition began: for an owner that finds no checkpoint."""
-    return next((tick.catalogue for _, tick in log if tick.catalogue is not None and tick.replaces is None), None)
+    return next((tick.catalogue for _, tick in log if tick.begins), None)
 
 
 def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:
@@ -45,3 +50,16 @@ def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:
             epoch = tick.epoch
             if tick.up_to is not None or tick.catalogue is not None:
                 yield offset, tick
+
+
+def agree(log: Sequence[tuple[int, Tick]], applied: int, next_offset: int) -> bool:
+    """Whether a state that holds the records before `next_offset` and the ticks up to `applied` is one of this log of
+    valid ticks: it has obeyed none that doesn't count, and its newest record stands behind none that it hasn't obeyed.
+
+    >>> ticks = [(3, Tick(0, 1, 5, 900)), (7, Tick(0, 2, 9, 2700))]
+    >>> agree(ticks, 3, 10), agree(ticks, 3, 11), agree(ticks, 7, 11), agree(ticks, 4, 8)
+    (True, False, True, False)
+    """
+    obeyed = not log or applied < log[0][0] or any(offset == applied for offset, _ in log)  # older ones may be gone
+    to_come = (tick for offset, tick in log if offset > applied)
+    return obeyed and all(tick.after_offset >= next_offset - 1 for tick in to_come if not tick.begins)

@@ -33,7 +33,7 @@ from tests.chaos_load import market, talkative
 from tests.chaos_quiet import quiet
 from tests.integration.cluster import Cluster, cluster_of_three
 from tests.integration.torn import tear
-from tests.integration.workers import WorkerProcess, committed, wait_until, workers
+from tests.integration.workers import BY_TIME, WorkerProcess, committed, wait_until, workers
 from tests.mutated_worker import HARMLESS, MUTATIONS
 
 PARTITIONS, WORKERS = 6, 3
@@ -87,6 +87,7 @@ class Chaos:
                 self.strike(running, fault)
             sender.join()
             self.cluster.wait_until_whole()
+            self.write_by_time(running)
             wait_until("every record is in a checkpoint", lambda: self.applied() == sent, 2 * SECONDS)
             for worker in running:
                 worker.stop()
@@ -95,12 +96,22 @@ class Chaos:
             dict(self.faults), sent, self.load.repeated, self.load.bad, self.ended, verdict, dict(self.recovery)
         )
 
-    def worker(self) -> WorkerProcess:
+    def write_by_time(self, running: list[WorkerProcess]) -> None:
+        """Others take over, which write checkpoints however little came: the state at the end is to be compared."""
+        for worker in running:
+            worker.kill()
+        running[:] = [self.worker(RIPCURRENT_CHECKPOINT_SHARE=BY_TIME) for _ in running]
+
+    def worker(self, **more: str) -> WorkerProcess:
+        """Its checkpoints on Kafka are a fifth of the source at most, so its copy on disk is mostly ahead of them; with
+        a mutation they are as new as the copy, so that what is wrong with them shows.
+        """
         self.started += 1
         return WorkerProcess(
             self.folder / f"worker-{self.started}.log", self.mutation, RIPCURRENT_CONFIG=str(self.config),
             KAFKA_BOOTSTRAP_SERVERS=self.kafka, RIPCURRENT_TOPIC_PREFIX=self.prefix, RIPCURRENT_GROUP=self.prefix,
             RIPCURRENT_CHECKPOINT_SECONDS="2", RIPCURRENT_TICK_SECONDS="3", RIPCURRENT_STATE_DIR=str(self.copies),
+            **({"RIPCURRENT_CHECKPOINT_SHARE": BY_TIME if self.mutation else "0.2"} | more),
         )  # fmt: skip
 
     def send(self) -> None:

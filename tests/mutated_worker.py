@@ -70,24 +70,24 @@ def _commit_first() -> None:
     """The source's offset is committed some seconds before the checkpoint that holds it."""
     write = Worker.checkpoint
 
-    async def early(self: Worker, partition: int) -> None:
+    async def early(self: Worker, partition: int, *, leaving: bool = False) -> None:
         if partition in self.source.owned and partition in self.shards:
             self.source.durable(partition, self.shards[partition].engine.next_offset)
             await self.source.commit()
             await asyncio.sleep(1.0)
-        await write(self, partition)
+        await write(self, partition, leaving=leaving)
 
     Worker.checkpoint = early  # type: ignore[method-assign]
 
 
 def _accept_torn() -> None:
     """A manifest counts whatever its checksum says, and a block that is not there is taken from an older one."""
-    whole = checkpoint.decode
+    decoded = checkpoint.decode
 
     def decode_manifest(data: bytes) -> Manifest:
         return msgspec.msgpack.decode(data[12:], type=Manifest)
 
-    def decode(manifest: Manifest, stored: Mapping[str, bytes]) -> state.Snapshot:
+    def decode(manifest: Manifest, stored: Mapping[str, bytes], *progress: checkpoint.Progress) -> state.Snapshot:
         known = {key.split("/", 3)[3]: data for key, data in sorted(stored.items()) if key.startswith("b/")}
         blocks: dict[str, Block] = {}
         found: dict[str, bytes] = {}
@@ -95,9 +95,10 @@ def _accept_torn() -> None:
             data = stored.get(block_key(name, block), known[name])
             blocks[name] = Block(block.epoch, block.sequence, len(data), checksum(data))
             found[block_key(name, blocks[name])] = data
-        return whole(msgspec.structs.replace(manifest, blocks=blocks), found)
+        return decoded(msgspec.structs.replace(manifest, blocks=blocks), found, *progress)
 
     checkpoint.decode_manifest, checkpoint.decode = decode_manifest, decode
+    checkpoint.whole = lambda manifest, held: True
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from config.catalogue import load
 from streams import checkpoint, state
+from streams.app import _refused
 from streams.checkpoint import Manifest
 from streams.columns import Record
 from streams.engine import Engine
-from streams.errors import CheckpointError
+from streams.errors import CheckpointError, CheckpointFormatError
 from streams.simulate import Simulation, simulate
 
 
@@ -148,11 +149,35 @@ def test_junk_is_never_a_manifest(junk: bytes) -> None:
         checkpoint.decode_manifest(junk)
 
 
-def test_another_configuration_is_refused_with_both_names(engine: Engine) -> None:
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(sparse=st.lists(st.sampled_from([0, 0, 0, 0, 0, 0, 0, 1, 255]), max_size=300), times=st.integers(1, 40))
+def test_bytes_written_without_their_zeros_are_the_same_again(sparse: list[int], times: int) -> None:
+    raw = np.array(sparse * times, dtype=np.uint8)
+    written = checkpoint.squeeze(raw)
+    again = np.zeros(raw.size, dtype=np.uint8)
+    checkpoint.unsqueeze(written, again)
+    assert np.array_equal(again, raw)
+    assert len(written) <= raw.size + 1
+
+
+def test_a_count_for_one_creator_in_a_hundred_costs_a_tenth_of_its_cells() -> None:
+    cells = np.zeros(40_000, dtype=np.int32)
+    cells[::100] = 7
+    assert len(checkpoint.squeeze(cells.view(np.uint8))) < cells.nbytes / 10
+
+
+@pytest.mark.parametrize(("field", "name"), [("config_version", "configuration"), ("engine_version", "engine version")])
+def test_another_configuration_or_engine_is_refused_with_both_names(engine: Engine, field: str, name: str) -> None:
     snapshot = state.take(engine)
-    odd = state.Snapshot(_changed(snapshot.memo, config_version="another"), snapshot.arrays)
-    with pytest.raises(CheckpointError, match="configuration another, this worker"):
+    odd = state.Snapshot(_changed(snapshot.memo, **{field: "another"}), snapshot.arrays)
+    with pytest.raises(CheckpointError, match=f"{name} another, this worker"):
         state.restore(Engine(load(), "creator-events", 0), odd)
+
+
+def test_the_refusal_names_the_partition_and_the_two_ways_out() -> None:
+    said = str(_refused(3, CheckpointError("the checkpoint has engine version 6, this worker 7")))
+    assert said.startswith("partition 3: the checkpoint has engine version 6, this worker 7; go back to what wrote it")
+    assert "another group and topic prefix" in said
 
 
 def _changed(memo: state.Memo, **changes: object) -> state.Memo:
@@ -160,7 +185,10 @@ def _changed(memo: state.Memo, **changes: object) -> state.Memo:
     return state.Memo(**{**kept, **changes})  # type: ignore[arg-type]
 
 
-def test_a_manifest_of_another_format_is_refused() -> None:
-    manifest = Manifest(checkpoint.FORMAT + 1, 1, 1, 0, -1, {}, {})
-    with pytest.raises(CheckpointError, match="format"):
-        checkpoint.decode_manifest(checkpoint.encode_manifest(manifest))
+def test_a_checkpoint_of_another_format_is_refused_and_not_passed_over(engine: Engine) -> None:
+    """An older one beside it, or none, would have the worker begin anew in silence."""
+    ours = checkpoint.encode(state.take(engine), 1, 1, -1, None)
+    theirs = Manifest(checkpoint.FORMAT - 1, 2, 1, 0, -1, {}, {})
+    topic = {**stored(ours), checkpoint.manifest_key(2, 1): checkpoint.encode_manifest(theirs)}
+    with pytest.raises(CheckpointFormatError, match=f"format {checkpoint.FORMAT - 1}; this version reads"):
+        checkpoint.newest(topic)

@@ -1,4 +1,4 @@
-"""The copy on disk is the topic's partition up to a record, or it is nothing."""
+"""The copy on disk is whole, or it is nothing."""
 
 import os
 from pathlib import Path
@@ -7,28 +7,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.local_copy import INDEX, LocalCopy
+from streams.local_copy import INDEX, LocalCopy, Root
 
-FIRST = {"b/1/1/small#0": b"one", "b/1/1/ring#0": b"two", "m/1/1": b"manifest"}
-SECOND = {"b/1/2/small#0": b"three", "m/1/2": b"manifest two"}
-HELD = {"b/1/2/small#0": b"three", "b/1/1/ring#0": b"two", "m/1/2": b"manifest two"}
+ROOT = Root(7, "m/1/1", b"checksum", ["m/1/1", "b/1/1/small#0"], 100)
+LATER = Root(7, "m/1/1", b"checksum", ["m/1/1", "b/1/1/small#0"], 900)
+FIRST = {"m/1/2": b"manifest", "b/1/2/small#0": b"one", "b/1/2/ring#0": b"two"}
+SECOND = {"m/1/3": b"manifest two", "b/1/3/small#0": b"three"}
+HELD = {"m/1/3": b"manifest two", "b/1/3/small#0": b"three", "b/1/2/ring#0": b"two"}
 
 
 def copied(folder: Path) -> LocalCopy:
     copy = LocalCopy(folder, "checkpoints", 3)
-    copy.keep(7, "m/1/1", FIRST, FIRST)
+    copy.keep(ROOT, FIRST, FIRST)
     return copy
 
 
 def test_what_was_kept_is_read_again(tmp_path: Path) -> None:
-    assert copied(tmp_path).read() == (7, "m/1/1", FIRST)
+    assert copied(tmp_path).read() == (ROOT, FIRST)
 
 
 def test_the_next_keeps_what_is_still_held_and_drops_the_rest(tmp_path: Path) -> None:
     copy = copied(tmp_path)
-    copy.keep(12, "m/1/2", SECOND, HELD)
-    assert copy.read() == (12, "m/1/2", HELD)
+    copy.keep(LATER, SECOND, HELD)
+    assert copy.read() == (LATER, HELD)
     assert len(list(copy.folder.iterdir())) == len(HELD) + 1
+
+
+def test_a_reading_says_how_far_it_is(tmp_path: Path) -> None:
+    told: list[float] = []
+    copied(tmp_path).read(told.append)
+    assert told == [0, 1 / 3, 2 / 3]
 
 
 def test_partitions_and_topics_have_copies_of_their_own(tmp_path: Path) -> None:
@@ -58,13 +66,13 @@ def test_a_death_between_two_files_leaves_the_copy_before(
     monkeypatch.setattr(Path, "replace", until(replace))
     if dies_at < len(SECOND) + 1:
         with pytest.raises(SystemExit):
-            copy.keep(12, "m/1/2", SECOND, HELD)
+            copy.keep(LATER, SECOND, HELD)
         monkeypatch.undo()
-        assert copy.read() == (7, "m/1/1", FIRST)
+        assert copy.read() == (ROOT, FIRST)
     else:
-        copy.keep(12, "m/1/2", SECOND, HELD)
+        copy.keep(LATER, SECOND, HELD)
         monkeypatch.undo()
-        assert copy.read() == (12, "m/1/2", HELD)
+        assert copy.read() == (LATER, HELD)
 
 
 def test_a_missing_file_makes_it_no_copy(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def a_busy_process(metrics: Metrics, catalogue: Catalogue) -> Engine:
     metrics.alert(an_alert())
     metrics.dead_letter("key_mismatch")
     metrics.tick()
-    metrics.checkpointed(3, 4_096, 0.05)
+    metrics.checkpointed(3, 4_096, 2_048, 0.05)
+    metrics.account(3, 700, 900)
     return engine
 
 
@@ -263,7 +264,7 @@ def test_partitions_that_are_lost_leave_no_labels_and_late_news_of_them_brings_n
     counted = metrics.value("events_total", type="order.paid")
     metrics.assigned({4})
     metrics.position(3, 700, 700, DAY0)
-    metrics.checkpointed(3, 1, 0.1)
+    metrics.checkpointed(3, 1, 1, 0.1)
     assert 'partition="3"' not in metrics.exposition().decode()
     assert metrics.value("market_entities", market="TH") is None
     assert metrics.value("open_episodes", signal=sorted(catalogue.signals)[0]) == 0
@@ -306,10 +307,28 @@ def test_lags_and_ages_grow_while_the_worker_says_nothing(
     assert metrics.value("watermark_lag_seconds", partition="0") == pytest.approx(before + 60)
     assert metrics.value("consumer_lag_seconds", partition="0") == pytest.approx(64)
     assert metrics.value("checkpoint_age_seconds", partition="0") == pytest.approx(60)
-    metrics.checkpointed(0, 100, 0.1)
+    metrics.checkpointed(0, 0, 100, 0.1)
+    clock.at += 5
+    assert metrics.value("checkpoint_age_seconds", partition="0") == pytest.approx(65)  # a copy on disk is none
+    assert metrics.value("local_copy_age_seconds", partition="0") == pytest.approx(5)
+    metrics.checkpointed(0, 100, 0, 0.1)
     metrics.position(0, 650, 650, DAY0)
     assert metrics.value("checkpoint_age_seconds", partition="0") == 0
     assert metrics.value("consumer_lag_seconds", partition="0") == 0  # nothing waits
+
+
+def test_a_restore_says_how_far_it_is_and_its_checkpoint_keeps_its_age(
+    metrics: Metrics, catalogue: Catalogue, clock: Clock
+) -> None:
+    metrics.assigned({0, 1})
+    metrics.restoring(0, 0.25)
+    metrics.restoring(1, 0.0)
+    assert metrics.value("restore_progress", partition="0") == 0.25
+    metrics.restored(0, Engine(catalogue, "creator-events", 0), "checkpoint", written=clock.at - 90)
+    assert metrics.value("restore_progress", partition="0") == 1
+    assert metrics.value("checkpoint_age_seconds", partition="0") == pytest.approx(90)
+    metrics.assigned({0})
+    assert metrics.value("restore_progress", partition="1") is None
 
 
 def test_a_pass_over_the_shard_is_made_every_few_seconds_only(

@@ -25,6 +25,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         "RIPCURRENT_HTTP_HOST": "0.0.0.0",
         "RIPCURRENT_HTTP_PORT": "0",
         "RIPCURRENT_CHECKPOINT_SECONDS": "2.5",
+        "RIPCURRENT_CHECKPOINT_SHARE": "0.1",
         "RIPCURRENT_TICK_SECONDS": "7",
         "RIPCURRENT_RELOAD_SECONDS": "3",
         "RIPCURRENT_LOG_LEVEL": "debug",
@@ -34,6 +35,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
     assert all(getattr(settings, field) != getattr(Settings(), field) for field in FIELDS)
     assert settings.bootstrap_servers == "kafka-1:9092,kafka-2:9093"
     assert (settings.checkpoint_seconds, settings.tick_seconds, settings.log_level) == (2.5, 7.0, "DEBUG")
+    assert settings.checkpoint_share == 0.1
     assert set(FIELDS) == set(Settings.__struct_fields__)
 
 
@@ -57,6 +59,7 @@ def test_a_flag_wins_over_the_environment() -> None:
         ("RIPCURRENT_HTTP_PORT", "1.5"),
         ("RIPCURRENT_CHECKPOINT_SECONDS", "0"),
         ("RIPCURRENT_CHECKPOINT_SECONDS", "nan"),
+        ("RIPCURRENT_CHECKPOINT_SHARE", "0"),
         ("RIPCURRENT_TICK_SECONDS", "-1"),
         ("RIPCURRENT_TICK_SECONDS", "inf"),
         ("RIPCURRENT_LOG_LEVEL", "loud"),

@@ -15,19 +15,24 @@ from kafka import KafkaConsumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 COMMAND = Path(sys.executable).with_name("ripcurrent")
+BY_TIME = "1000000"  # RIPCURRENT_CHECKPOINT_SHARE with which checkpoints wait for nothing but time
 
 
 class WorkerProcess:
     """`ripcurrent run` as its own process, its log in a file."""
 
     def __init__(self, log: Path, mutation: str | None = None, **environ: str) -> None:
-        """`mutation` names what is broken in it on purpose (tests/mutated_worker.py)."""
+        """`mutation` names what is broken in it on purpose (tests/mutated_worker.py). Tests wait for what is committed,
+        so checkpoints are written by time, unless `environ` says otherwise.
+        """
         self.log = log
         broken = [sys.executable, "-m", "tests.mutated_worker", mutation or ""]
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [*(broken if mutation else [str(COMMAND)]), "run"],
-                env={**os.environ, "RIPCURRENT_HTTP_PORT": "0", **environ},
+                env={
+                    **os.environ, "RIPCURRENT_HTTP_PORT": "0", "RIPCURRENT_CHECKPOINT_SHARE": BY_TIME, **environ,
+                },
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
