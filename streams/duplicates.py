@@ -38,7 +38,8 @@ class Deliveries:
         if self.position - self.since >= self.horizon:  # what goes is beyond the horizon of all that comes
             self.older, self.newer, self.since = self.newer, {}, self.position
         new = set(ids)
-        if len(new) == len(ids) and new.isdisjoint(self.newer) and new.isdisjoint(self.older):
+        known = (self.newer.keys(), self.older.keys())  # as sets: a dictionary would be gone through whole
+        if len(new) == len(ids) and all(ids_before.isdisjoint(new) for ids_before in known):
             self.newer.update(zip(ids, offsets, strict=True))
             self.position = max(self.position, *offsets)
             return np.ones(len(ids), dtype=np.bool_)
