@@ -42,6 +42,7 @@ from streams.windows import NEVER
 
 log = get_logger(__name__)
 
+LOOK_SECONDS = 2.0  # between two looks at the ticks topic, for requests
 JUDGED_AFTER = 1_000  # records, before the dead-letter ratio means anything
 
 
@@ -181,11 +182,13 @@ class Worker:
     # -- time and memory -------------------------------------------------------------------------------------------
 
     async def tick(self) -> None:
-        """Quiet partitions: event time moves by the wall time that has passed in silence. Then a new configuration."""
+        """Quiet partitions: event time moves by the wall time that has passed in silence. Then a new configuration, and
+        who is to be forgotten."""
         for partition in sorted(self.source.owned & self.shards.keys()):
             async with self.locks[partition]:
                 await self._tick(partition)
                 await self._follow(partition)
+                await self._erase(partition)
 
     async def _follow(self, partition: int) -> None:
         """A shard takes the configuration of now, once that is recorded: a restart and a replay do the same."""
@@ -197,6 +200,27 @@ class Worker:
         offset, tick = await self.vaults[partition].write_change(at, before, catalogue)
         await self.publish(partition, shard.tick(offset, tick))
         log.info("partition %d: configuration %s takes the place of %s", partition, catalogue.version, before)
+
+    async def look(self) -> None:
+        """See whether somebody has asked for something on the ticks topic."""
+        owned = sorted(self.source.owned & self.shards.keys())
+        ends = await self.source.ends(self.topics.ticks, owned) if owned else {}
+        for partition in sorted(ends.keys() & self.shards.keys()):
+            vault = self.vaults[partition]
+            async with self.locks[partition]:
+                await vault.look(ends[partition])
+
+    async def _erase(self, partition: int) -> None:
+        """Forget whom somebody asked to be forgotten, once that is recorded: a restart and a replay do the same."""
+        shard, vault = self.shards.get(partition), self.vaults.get(partition)
+        if shard is None or vault is None or not shard.restored:
+            return
+        for request in vault.requests:
+            engine, wish = shard.engine, request[1]
+            known = engine.known(wish.erase or 0, wish.markets).values()
+            offset, tick = await vault.write_erasure(engine.next_offset - 1, request, known)
+            await self.publish(partition, shard.tick(offset, tick))
+            log.info("partition %d: a creator is forgotten in %d markets", partition, len(known))
 
     async def reload(self) -> None:
         """Read the configuration's folder anew when it changed."""
@@ -283,6 +307,7 @@ def build(settings: Settings) -> Worker:
     worker.app.timer(min(1.0, settings.tick_seconds / 4))(worker.tick)
     worker.app.timer(settings.checkpoint_seconds)(worker.checkpoint_all)
     worker.app.timer(settings.reload_seconds)(worker.reload)
+    worker.app.timer(LOOK_SECONDS)(worker.look)
     worker.app.timer(1.0)(worker.beat)
     return worker
 

@@ -16,7 +16,7 @@ from streams.patience import RETRY_SECONDS, patiently, stop
 from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
-from streams.ticks import Tick, decode_tick, encode_tick, valid
+from streams.ticks import Tick, decode_tick, encode_tick, unanswered, valid
 from streams.topics import Topics
 
 log = get_logger(__name__)
@@ -88,6 +88,7 @@ class Vault:
         self.epoch = 0
         self.sequence = 0
         self.ticks_end: int | None = None  # of our part of the ticks topic, as of our last record there
+        self.requests: list[tuple[int, Tick]] = []  # to forget somebody, not answered yet, with their offsets
         self.kept: list[Manifest] = []  # oldest first, at most two
         self.stored: set[str] = set()  # keys in the topic
 
@@ -104,6 +105,7 @@ class Vault:
             ours = await self._write_tick(Tick(self.partition, self.epoch))
             known = await self._still_ours(ours)
             if all(tick.epoch < self.epoch for offset, tick in known if offset < ours):
+                self.requests = unanswered(known)
                 return list(valid(known))  # else the first reading had missed an epoch: a new one, above it
 
     async def _still_ours(self, through: int) -> list[tuple[int, Tick]]:
@@ -136,11 +138,32 @@ class Vault:
         tick = Tick(self.partition, self.epoch, after_offset, None, replaces, pack(catalogue).decode())
         return await self._write_tick(tick), tick
 
+    async def look(self, end: int) -> None:
+        """Take in what somebody else has written to our part of the ticks topic, which ends there now."""
+        if self.ticks_end is None or end <= self.ticks_end:
+            return
+        log = await self._read_ticks()
+        if max(tick.epoch for _, tick in log) == self.epoch:  # else our next record will tell us that we are too late
+            self.requests, self.ticks_end = unanswered(log), log[-1][0] + 1
+
+    async def write_erasure(
+        self, after_offset: int, request: tuple[int, Tick], found: Iterable[str]
+    ) -> tuple[int, Tick]:
+        """Record that a creator is forgotten from here on, as was asked for; as for a tick."""
+        asked, wish = request
+        tick = Tick(
+            self.partition, self.epoch, after_offset, erase=wish.erase, markets=wish.markets, asked=asked,
+            found=tuple(sorted(found)),
+        )  # fmt: skip
+        offset = await self._write_tick(tick)
+        self.requests = [one for one in self.requests if one[0] != asked]
+        return offset, tick
+
     async def _write_tick(self, tick: Tick) -> int:
         sent = await self._sink.send(self._ticks, str(self.partition).encode(), encode_tick(tick), self.partition)
         offset: int = (await sent).offset
-        if self.ticks_end is not None and offset != self.ticks_end:
-            await self._still_ours(offset)  # somebody else wrote here: behind a newer owner's epoch, ours would be void
+        if self.ticks_end is not None and offset != self.ticks_end:  # somebody else wrote here: behind a newer owner's
+            self.requests = unanswered(await self._still_ours(offset))  # epoch, ours would be void
         self.ticks_end = offset + 1
         return offset
 

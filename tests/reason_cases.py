@@ -47,6 +47,7 @@ WHAT = {
     "over_silent": "An episode has ended: nothing more came",
     "over_overturned": "An alert is withdrawn",
     "over_config": "The configuration changed",
+    "over_erased": "The creator was erased",
 }
 
 
@@ -345,5 +346,9 @@ CASES = (
     Case(
         "over_config", "of a signal that is gone", OVER | {"title": "Refund surge", "calm_ms": DAY},
         "Refund surge: over. It is no longer watched as before, since the configuration changed.",
+    ),
+    Case(
+        "over_erased", "by `ripcurrent erase`", OVER | {"title": "Refund surge", "calm_ms": DAY},
+        "Refund surge: over. The creator was erased on request, and nothing is known of it any more.",
     ),
 )  # fmt: skip
