@@ -14,14 +14,14 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from mode import get_logger
 
 from config.catalogue import CatalogueError, load, unpack
 from config.schema import Catalogue
 from config.settings import Settings
-from streams import state
+from streams import first_contact, state
 from streams.columns import DeadLetter
 from streams.engine import Engine, Output
 from streams.errors import BrokersAwayError, CheckpointError, DeadLetterLimitError, RipcurrentError
@@ -269,6 +269,11 @@ class Worker:
                 f"{away:.0f} s, over the limit of {limit} s (engine.yaml, limits.brokers_away_seconds)"
             )
 
+    def wait_to_begin(self, away: float) -> None:
+        """No broker has answered yet: healthy, for a restart would not help, and not ready."""
+        self.wait_for_brokers(away)
+        self.health.beat(False, {})
+
     async def checkpoint_all(self) -> None:
         for partition in sorted(self.source.owned & self.shards.keys()):
             await self.checkpoint(partition)
@@ -312,16 +317,18 @@ def build(settings: Settings) -> Worker:
     return worker
 
 
-def run(settings: Settings) -> None:
-    """Run until a signal (exit code 0) or a crash (1)."""
+def run(settings: Settings, ask: Callable[[], None] | None = None) -> None:
+    """Run until a signal (exit code 0) or a crash (1); first until `ask` is answered, where nobody has answered yet."""
     worker = build(settings)
     server = start_http(worker.metrics, worker.health, settings.http_host, settings.http_port)
     log.info("metrics at http://%s:%d/metrics", settings.http_host, server.port)
     signal.signal(signal.SIGHUP, lambda *_: worker.config.ask())
-    gc.collect()
-    gc.freeze()  # what is here now stays; and runs of records, which hold no cycles, need no look every 700 objects
-    gc.set_threshold(20_000, 20, 50)
     try:
+        if ask is not None and not first_contact.wait(ask, settings.bootstrap_servers, worker.wait_to_begin):
+            return
+        gc.collect()
+        gc.freeze()  # what is here now stays; and runs of records, which hold no cycles, need no look every 700 objects
+        gc.set_threshold(20_000, 20, 50)
         run_worker(worker.app)
     except SystemExit as end:
         if isinstance(end.__context__, RipcurrentError):

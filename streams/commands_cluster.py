@@ -61,7 +61,7 @@ def run(
         http_host=http_host, http_port=http_port, checkpoint_seconds=checkpoint_seconds,
         tick_seconds=tick_seconds, log_level=log_level,
     )  # fmt: skip
-    from streams import rights
+    from streams import first_contact, rights
     from streams.security import quiet_about_secrets
     from streams.topics import Topics
 
@@ -70,10 +70,15 @@ def run(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     quiet_about_secrets()
-    rights.require(settings.bootstrap_servers, "run", Topics.with_prefix(settings.topic_prefix), settings.group)
+    topics = Topics.with_prefix(settings.topic_prefix)
+
+    def ask() -> None:
+        rights.require(settings.bootstrap_servers, "run", topics, settings.group)
+
+    answered = first_contact.answers(ask)
     from streams import app as worker
 
-    worker.run(settings)
+    worker.run(settings, None if answered else ask)
 
 
 @app.command(
