@@ -98,7 +98,7 @@ class Worker:
             self.saved[partition] = (engine.next_offset, applied)
             self.moved[partition] = (engine.clock.closed, time.monotonic())
             took, origin = time.perf_counter() - began, found.origin if found else "empty"
-            self.metrics.restored(partition, engine, origin, took, found.faults if found else 0)
+            self.metrics.restored(partition, engine, origin, took, vault.faults)
             log.info("partition %d restored at offset %d (%s) in %.1f s", partition, engine.next_offset, origin, took)
         return {p: self.shards[p].start if self.shards[p].engine.next_offset else 0 for p in partitions}
 

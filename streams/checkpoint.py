@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from streams.errors import CheckpointError
-from streams.state import Memo, Snapshot
+from streams.state import CATALOGUE, Memo, Snapshot
 
 FORMAT = 2
 BLOCK_BYTES = 192 * 1024
@@ -122,7 +122,7 @@ def decode_manifest(data: bytes) -> Manifest:
         raise CheckpointError("a manifest's checksum is wrong")
     try:
         manifest = msgspec.msgpack.decode(data[12:], type=Manifest)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # of text that is no UTF-8; of deep nesting
         raise CheckpointError(f"a manifest can't be read: {error}") from None
     if manifest.format != FORMAT:
         raise CheckpointError(f"a manifest has format {manifest.format}; this version reads {FORMAT}")
@@ -143,12 +143,16 @@ def decode(manifest: Manifest, stored: Mapping[str, bytes]) -> Snapshot:
     arrays, small, at = {}, b"".join(parts[SMALL]), 0
     for path, array in manifest.arrays.items():
         dtype = np.dtype(array.dtype)
+        if dtype.kind not in "biuf" or min(array.shape, default=0) < 0:
+            raise CheckpointError(f"array {path} is of {array.dtype} and {array.shape}")
         size = dtype.itemsize * math.prod(array.shape)
         if size <= SMALL_BYTES:
             data, at = small[at : at + size], at + size
         else:
             data = b"".join(parts[path])
         arrays[path] = np.frombuffer(data, dtype=dtype).reshape(array.shape).copy()
+    if at != len(small) or CATALOGUE not in arrays:
+        raise CheckpointError("arrays are missing")
     return Snapshot(memo, arrays)
 
 
@@ -166,9 +170,11 @@ def newest(stored: Mapping[str, bytes]) -> Found:
     for key in sorted((k for k in stored if k.startswith("m/")), reverse=True):
         try:
             manifest = decode_manifest(stored[key])
+            if key != manifest_key(manifest.epoch, manifest.sequence):
+                raise CheckpointError("is the manifest of another one")
             return Found(manifest, decode(manifest, stored), faults)
-        except (CheckpointError, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
-            faults.append(f"{key}: {error}")
+        except Exception as error:  # what has a right checksum may be any nonsense still
+            faults.append(f"{key}: {error if isinstance(error, CheckpointError) else repr(error)}")
     return Found(None, None, faults)
 
 

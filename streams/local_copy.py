@@ -20,6 +20,7 @@ import msgspec
 from streams.checkpoint import checksum
 
 INDEX = "index"
+FILE_BYTES_MAX = 16 << 20  # no record of Kafka's is so large; what is, is not read
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -47,12 +48,12 @@ class LocalCopy:
     def read(self) -> Copy | None:
         """The copy, if there is a whole one; what is in it is not judged yet."""
         try:
-            data = (self.folder / INDEX).read_bytes()
+            data = _bytes(self.folder / INDEX)
             if checksum(memoryview(data)[12:]) != data[:12]:
                 return None
             index = msgspec.msgpack.decode(data[12:], type=Index)
-            return Copy(index.offset, index.key, {key: self._file(key).read_bytes() for key in index.keys})
-        except (OSError, msgspec.MsgspecError):
+            return Copy(index.offset, index.key, {key: _bytes(self._file(key)) for key in index.keys})
+        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):  # a name that is none; deep nesting
             return None
 
     def keep(self, offset: int, key: str, fresh: Mapping[str, bytes], keys: Iterable[str]) -> None:
@@ -86,3 +87,9 @@ class LocalCopy:
 
     def _file(self, key: str) -> Path:
         return self.folder / key.replace("/", "~")
+
+
+def _bytes(path: Path) -> bytes:
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise OSError(f"{path} is too large")
+    return path.read_bytes()

@@ -54,19 +54,21 @@ async def _read_all(bootstrap: str, topic: str, partition: int, first: int) -> l
 
 
 class Restored(NamedTuple):
-    """A checkpoint that was found, where, and how many newer ones could not be used."""
+    """A checkpoint that was found, and where."""
 
     manifest: Manifest
     snapshot: Snapshot
     origin: str  # "local": the disk and what was written since; "checkpoint": the topic alone
-    faults: int
 
 
 def _held(before: Mapping[str, bytes], records: Iterable[Any]) -> dict[str, bytes]:
     """What a compacted partition holds after these records."""
     held = dict(before)
     for record in records:
-        key = record.key.decode()
+        try:
+            key = record.key.decode()
+        except (AttributeError, UnicodeDecodeError):
+            continue  # not of ours
         if record.value is None:
             held.pop(key, None)
         else:
@@ -89,6 +91,7 @@ class Vault:
         self.sequence = 0
         self.ticks_end: int | None = None  # of our part of the ticks topic, as of our last record there
         self.requests: list[tuple[int, Tick]] = []  # to forget somebody, not answered yet, with their offsets
+        self.faults = 0  # checkpoints that could not be used at the restore
         self.kept: list[Manifest] = []  # oldest first, at most two
         self.stored: set[str] = set()  # keys in the topic
 
@@ -174,17 +177,20 @@ class Vault:
         found = await asyncio.to_thread(checkpoint.newest, copied) if copied is not None else None
         origin = "local"
         if copied is None or found is None or found.faults or found.manifest is None:
+            for fault in found.faults if found is not None else ():
+                log.warning("partition %d: the copy on disk can't be used: %s", self.partition, fault)
             stored = _held({}, await read_all(self._bootstrap, self._checkpoints, self.partition))
             found, origin = await asyncio.to_thread(checkpoint.newest, stored), "checkpoint"
             self.stored = set(stored)
         else:
             self.stored = set(copied)
+        self.faults = len(found.faults)
         for fault in found.faults:
             log.error("partition %d: a checkpoint can't be used: %s", self.partition, fault)
         if found.manifest is None or found.snapshot is None:
             return None
         self.kept = [found.manifest]
-        return Restored(found.manifest, found.snapshot, origin, len(found.faults))
+        return Restored(found.manifest, found.snapshot, origin)
 
     async def _since_the_copy(self) -> dict[str, bytes] | None:
         """What the partition holds, by the copy on disk and the records behind it; None if the copy is of no use."""
