@@ -36,7 +36,7 @@ def erase(
             for tp in tps:
                 wish = Tick(tp.partition, 0, erase=hash64(creator), markets=tuple(markets))
                 sent[tp] = to.send(topic, encode_tick(wish), key=str(tp.partition).encode(), partition=tp.partition)
-            asked = {tp: future.get(timeout=seconds).offset for tp, future in sent.items()}
+            asked = {tp: future.get(timeout=ANSWER_SECONDS).offset for tp, future in sent.items()}
         reader.assign(tps)
         for tp, offset in asked.items():
             reader.seek(tp, offset)
