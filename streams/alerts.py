@@ -104,7 +104,7 @@ class AlertWriter:
         if decision.status in ("resolved", "retracted"):
             policy = self.rules.of(index, creator, market, category, end)
             over: dict[str, str | int | float] = {"title": signal.title, "calm_ms": policy.resolve_after}
-            facts = facts._replace(code=f"over_{decision.status_reason}", args=facts.args | over)
+            facts = facts._replace(code=decision.code or f"over_{decision.status_reason}", args=facts.args | over)
         window = (creator, market), end - size, end, hop, upto
         found = self.evidence.evidence(self.plan.routes, _matchers(watch), *window)
         return Alert(

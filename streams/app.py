@@ -14,14 +14,14 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from mode import get_logger
 
 from config.catalogue import CatalogueError, load, unpack
 from config.schema import Catalogue
 from config.settings import Settings
-from streams import state
+from streams import first_contact, state
 from streams.cadence import Cadence, bytes_from
 from streams.columns import DeadLetter
 from streams.engine import Engine, Output
@@ -43,6 +43,7 @@ from streams.windows import NEVER
 
 log = get_logger(__name__)
 
+LOOK_SECONDS = 2.0  # between two looks at the ticks topic, for requests
 JUDGED_AFTER = 1_000  # records, before the dead-letter ratio means anything
 TOLD_SECONDS = 5.0  # how often a restore says in the log how far it is
 
@@ -106,10 +107,12 @@ class Worker:
         self.shards[partition], self.vaults[partition] = shard, vault
         self.locks[partition] = asyncio.Lock()
         self.cadences[partition] = self._cadence(found)
+        if any(tick.asked is not None for _, tick in shard.pending):
+            self.cadences[partition].forget()
         self.moved[partition] = (engine.clock.closed, time.monotonic())
         took, origin = time.perf_counter() - began, found.origin if found else "empty"
-        faults, written = (found.faults, found.base_written or None) if found else (0, None)
-        self.metrics.restored(partition, engine, origin, took, faults, written)
+        written = (found.base_written or None) if found else None
+        self.metrics.restored(partition, engine, origin, took, vault.faults, written)
         log.info("partition %d restored at offset %d (%s) in %.1f s", partition, engine.next_offset, origin, took)
 
     async def _tell(self, vault: Vault) -> None:
@@ -221,11 +224,13 @@ class Worker:
     # -- time and memory -------------------------------------------------------------------------------------------
 
     async def tick(self) -> None:
-        """Quiet partitions: event time moves by the wall time that has passed in silence. Then a new configuration."""
+        """Quiet partitions: event time moves by the wall time that has passed in silence. Then a new configuration, and
+        who is to be forgotten."""
         for partition in sorted(self.source.owned & self.shards.keys()):
             async with self.locks[partition]:
                 await self._tick(partition)
                 await self._follow(partition)
+                await self._erase(partition)
 
     async def _follow(self, partition: int) -> None:
         """A shard takes the configuration of now, once that is recorded: a restart and a replay do the same."""
@@ -237,6 +242,28 @@ class Worker:
         offset, tick = await self.vaults[partition].write_change(at, before, catalogue)
         await self.publish(partition, shard.tick(offset, tick))
         log.info("partition %d: configuration %s takes the place of %s", partition, catalogue.version, before)
+
+    async def look(self) -> None:
+        """See whether somebody has asked for something on the ticks topic."""
+        owned = sorted(self.source.owned & self.shards.keys())
+        ends = await self.source.ends(self.topics.ticks, owned) if owned else {}
+        for partition in sorted(ends.keys() & self.shards.keys()):
+            vault = self.vaults[partition]
+            async with self.locks[partition]:
+                await vault.look(ends[partition])
+
+    async def _erase(self, partition: int) -> None:
+        """Forget whom somebody asked to be forgotten, once that is recorded: a restart and a replay do the same."""
+        shard, vault = self.shards.get(partition), self.vaults.get(partition)
+        if shard is None or vault is None or not shard.restored:
+            return
+        for request in vault.requests:
+            engine, wish = shard.engine, request[1]
+            known = engine.known(wish.erase or 0, wish.markets).values()
+            offset, tick = await vault.write_erasure(engine.next_offset - 1, request, known)
+            await self.publish(partition, shard.tick(offset, tick))
+            self.cadences[partition].forget()
+            log.info("partition %d: a creator is forgotten in %d markets", partition, len(known))
 
     async def reload(self) -> None:
         """Read the configuration's folder anew when it changed."""
@@ -285,6 +312,11 @@ class Worker:
                 f"the brokers at {self.settings.bootstrap_servers} have not answered, or taken what was sent, for "
                 f"{away:.0f} s, over the limit of {limit} s (engine.yaml, limits.brokers_away_seconds)"
             )
+
+    def wait_to_begin(self, away: float) -> None:
+        """No broker has answered yet: healthy, for a restart would not help, and not ready."""
+        self.wait_for_brokers(away)
+        self.health.beat(False, {})
 
     async def checkpoint_all(self) -> None:
         for partition in sorted(self.source.owned & self.shards.keys()):
@@ -338,20 +370,23 @@ def build(settings: Settings) -> Worker:
     worker.app.timer(min(1.0, settings.tick_seconds / 4))(worker.tick)
     worker.app.timer(settings.checkpoint_seconds)(worker.checkpoint_all)
     worker.app.timer(settings.reload_seconds)(worker.reload)
+    worker.app.timer(LOOK_SECONDS)(worker.look)
     worker.app.timer(1.0)(worker.beat)
     return worker
 
 
-def run(settings: Settings) -> None:
-    """Run until a signal (exit code 0) or a crash (1)."""
+def run(settings: Settings, ask: Callable[[], None] | None = None) -> None:
+    """Run until a signal (exit code 0) or a crash (1); first until `ask` is answered, where nobody has answered yet."""
     worker = build(settings)
     server = start_http(worker.metrics, worker.health, settings.http_host, settings.http_port)
     log.info("metrics at http://%s:%d/metrics", settings.http_host, server.port)
     signal.signal(signal.SIGHUP, lambda *_: worker.config.ask())
-    gc.collect()
-    gc.freeze()  # what is here now stays; and runs of records, which hold no cycles, need no look every 700 objects
-    gc.set_threshold(20_000, 20, 50)
     try:
+        if ask is not None and not first_contact.wait(ask, settings.bootstrap_servers, worker.wait_to_begin):
+            return
+        gc.collect()
+        gc.freeze()  # what is here now stays; and runs of records, which hold no cycles, need no look every 700 objects
+        gc.set_threshold(20_000, 20, 50)
         run_worker(worker.app)
     except SystemExit as end:
         if isinstance(end.__context__, RipcurrentError):

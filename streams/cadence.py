@@ -29,6 +29,7 @@ class Cadence:
         self.copied: Holds | None = None  # by the newest copy on disk
         self.cost = 0  # bytes that the next checkpoint is expected to write
         self.behind = 0  # bytes of the source that came since the last one
+        self._forgetting = 0  # checkpoints that are due whatever they cost
         self._owed = 0.0  # bytes that were written beyond the share
         self._written, self._copy_after = now, now
 
@@ -41,8 +42,14 @@ class Cadence:
         """Of the source, since the last checkpoint: with so many the next one is due."""
         return int((self.cost + self._owed) / self.share)
 
+    def forget(self) -> None:
+        """Somebody was erased: the two checkpoints that Kafka keeps are to be without them, and soon."""
+        self._forgetting = 2
+
     def checkpoint_due(self, holds: Holds, now: float, leaving: bool) -> bool:
         """Whether to write to Kafka. Who leaves does so where the next owner would have more to read without."""
+        if self._forgetting:
+            return True
         if holds == self.saved:
             return False
         if leaving:
@@ -61,6 +68,7 @@ class Cadence:
         self.cost = max(size, self.cost // 2)  # one that came soon after another says little of the next
         self._owed = min(max(self._owed + size - self.share * held, 0.0), float(self.cost))
         self.saved, self.behind, self._written = holds, self.behind - held, now
+        self._forgetting = max(self._forgetting - 1, 0)
 
     def copied_now(self, holds: Holds, began: float, now: float) -> None:
         """A copy is on the disk."""

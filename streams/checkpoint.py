@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from streams.errors import CheckpointError, CheckpointFormatError
-from streams.state import Memo, Snapshot
+from streams.state import CATALOGUE, Memo, Snapshot
 
 FORMAT = 3
 BLOCK_BYTES = 192 * 1024  # of the state, zeros included
@@ -172,7 +172,7 @@ def decode_manifest(data: bytes) -> Manifest:
         raise CheckpointError("a manifest's checksum is wrong")
     try:
         manifest = msgspec.msgpack.decode(data[12:], type=Manifest)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # of text that is no UTF-8; of deep nesting
         raise CheckpointError(f"a manifest can't be read: {error}") from None
     if manifest.format != FORMAT:
         raise CheckpointFormatError(
@@ -197,16 +197,23 @@ def decode(manifest: Manifest, stored: Mapping[str, bytes], progress: Progress =
         else:
             raw = _assemble(manifest, stored, path, sizes[path])
         arrays[path] = raw.view(array.dtype).reshape(array.shape)
+    if at != len(joined) or CATALOGUE not in arrays:
+        raise CheckpointError("arrays are missing")
     memo = [_block(manifest, stored, name) for name in manifest.blocks if name.startswith(MEMO + "#")]
     return Snapshot(msgspec.msgpack.decode(b"".join(memo), type=Memo), arrays)
 
 
 def _bytes_of(array: Array) -> int:
-    return np.dtype(array.dtype).itemsize * math.prod(array.shape)
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "biuf" or min(array.shape, default=0) < 0:
+        raise CheckpointError(f"an array is of {array.dtype} and {array.shape}")
+    return dtype.itemsize * math.prod(array.shape)
 
 
 def _assemble(manifest: Manifest, stored: Mapping[str, bytes], path: str, size: int) -> np.ndarray:
     """The bytes of one array, from its blocks."""
+    if size > len(manifest.blocks) * BLOCK_BYTES:
+        raise CheckpointError(f"array {path} is said to have {size} bytes, more than all blocks")
     raw = np.zeros(size, dtype=np.uint8)
     for name, part in _ranges(path, size):
         unsqueeze(_block(manifest, stored, name), raw[part])
@@ -238,11 +245,13 @@ def newest(stored: Mapping[str, bytes], progress: Progress = lambda _: None) -> 
     for key in sorted((k for k in stored if k.startswith("m/")), reverse=True):
         try:
             manifest = decode_manifest(stored[key])
+            if key != manifest_key(manifest.epoch, manifest.sequence):
+                raise CheckpointError("is the manifest of another one")
             return Found(manifest, decode(manifest, stored, progress), faults)
         except CheckpointFormatError:
             raise  # it is whole, and of another version: to begin from something older, or anew, is not ours to decide
-        except (CheckpointError, msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
-            faults.append(f"{key}: {error}")
+        except Exception as error:  # what has a right checksum may be any nonsense still
+            faults.append(f"{key}: {error if isinstance(error, CheckpointError) else repr(error)}")
     return Found(None, None, faults)
 
 

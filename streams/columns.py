@@ -236,6 +236,8 @@ class Entities:
             del self.slots[name]
             self.names[slot] = None
             self.free.append(slot)
+            self.hashes[slot] = self.market_of[slot] = 0
+            self.unsettled.discard(slot)
 
 
 class Batch(NamedTuple):
@@ -256,6 +258,14 @@ class Batch(NamedTuple):
         return Batch(
             self.offset[cut], self.time[cut], self.slot[cut], self.route[cut], self.creator[cut], self.category[cut],
             self.events[cut], self.records[cut], self.next_offset,
+        )  # fmt: skip
+
+    def where(self, keep: np.ndarray) -> "Batch":
+        """Those of the records for which this is true; the originals are left out."""
+        rows = np.flatnonzero(keep)
+        return Batch(
+            self.offset[rows], self.time[rows], self.slot[rows], self.route[rows], self.creator[rows],
+            self.category[rows], [self.events[i] for i in rows.tolist()], [], self.next_offset,
         )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""The commands `run`, `check`, `init`, `topics` and `acls`: the worker, its configuration, topics and rights."""
+"""The commands `run`, `check`, `init`, `topics`, `erase` and `acls`: the worker, its configuration, topics, state and
+rights."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from streams.command_line import (
     check_parent,
     examples,
     output,
+    progress,
     say,
     settings_from,
 )
@@ -62,7 +64,7 @@ def run(
         http_host=http_host, http_port=http_port, checkpoint_seconds=checkpoint_seconds,
         checkpoint_share=checkpoint_share, tick_seconds=tick_seconds, log_level=log_level,
     )  # fmt: skip
-    from streams import rights
+    from streams import first_contact, rights
     from streams.security import quiet_about_secrets
     from streams.topics import Topics
 
@@ -71,10 +73,15 @@ def run(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     quiet_about_secrets()
-    rights.require(settings.bootstrap_servers, "run", Topics.with_prefix(settings.topic_prefix), settings.group)
+    topics = Topics.with_prefix(settings.topic_prefix)
+
+    def ask() -> None:
+        rights.require(settings.bootstrap_servers, "run", topics, settings.group)
+
+    answered = first_contact.answers(ask)
     from streams import app as worker
 
-    worker.run(settings)
+    worker.run(settings, None if answered else ask)
 
 
 @app.command(
@@ -183,6 +190,51 @@ def topics(
     if problems:
         raise typer.Exit(FAILED)
     output().print(f"{len(specs)} topics are as they must be", highlight=False)
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent erase c_18233",
+        "ripcurrent erase c_18233 --market TH --market VN",
+    )
+)
+def erase(
+    creator: Annotated[str, typer.Argument(metavar="CREATOR", help="Its creator_id, as in the events.")],
+    market: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Only in this market; may be repeated. Else in all.")
+    ] = None,
+    bootstrap_servers: Servers = None,
+    topic_prefix: Prefix = None,
+) -> None:
+    """Have the workers forget a creator: counts, baselines, open alerts (which end), cooldowns, links, its name.
+
+    Waits until every partition's worker has answered. Two checkpoints later no checkpoint holds anything of it, nor the
+    copies on the workers' disks; what stands on the topic before them goes when Kafka compacts it. Events that come
+    later make it known again, as a newcomer. The events, alerts, dead letters and recordings are not touched: they are
+    yours to delete (docs/security.md).
+    """
+    from streams import erasure, rights
+    from streams.topics import Topics
+
+    if not 1 <= len(creator) <= 64:
+        raise Refused(f"CREATOR has {len(creator)} characters; expected the creator_id of its events, 1 to 64")
+    if odd := [code for code in market or () if re.fullmatch("[A-Z]{2}", code) is None]:
+        raise Refused(f"--market is {odd[0]!r}; expected two capital letters, such as TH")
+    settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
+    names, servers = Topics.with_prefix(settings.topic_prefix), settings.bootstrap_servers
+    rights.require(servers, "erase", names)
+    with progress("waiting for the workers", None) as moved:
+        answers = erasure.erase(servers, names.ticks, creator, market or (), moved=moved)
+    where = ", ".join(answers.markets)
+    if where:
+        output().print(f"forgotten in {where}", highlight=False)
+    if answers.silent:
+        silent = ", ".join(map(str, answers.silent))
+        say(f"error: no worker has answered for partitions {silent}: does one run? It obeys when it does")
+    elif not where:
+        say(f"error: no worker knows {creator!r} there; is it the creator_id of its events, to the letter?")
+    if answers.silent or not where:
+        raise typer.Exit(FAILED)
 
 
 @app.command(

@@ -179,16 +179,20 @@ class Engine:
     def _move_episodes(self, kept: dict[tuple[str, int], int]) -> None:
         """Open episodes follow their test to its new place; those whose test has no successor are over."""
         for key, episode in sorted(self.episodes.items(), key=lambda item: self._by_name(item[0])):
-            signal, slot = key
-            place = kept.get((self.plan.names[signal], episode.test))
+            place = kept.get((self.plan.names[key[0]], episode.test))
             if place is None:
-                decision = ended(episode)
-                hop = parse_window(self.plan.signals[signal].tests[episode.test].windows[episode.window])[1]
-                end = (self.clock.closed - self.plan.waits[signal]) // hop * hop
-                del self.episodes[key]
-                self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
+                self._end(key)
             else:
                 self.episodes[key] = msgspec.structs.replace(episode, test=place)
+
+    def _end(self, key: tuple[int, int], code: str | None = None) -> None:
+        """The last revision of an episode over which nobody watches any more."""
+        signal, slot = key
+        episode = self.episodes.pop(key)
+        hop = parse_window(self.plan.signals[signal].tests[episode.test].windows[episode.window])[1]
+        self.grounds.of.pop(key, None)
+        decision, end = ended(episode, code), (self.clock.closed - self.plan.waits[signal]) // hop * hop
+        self._publish(self.writer.write(signal, slot, decision, end, self.next_evidence()), decision.episode)
 
     def _adopt(self, catalogue: Catalogue, plan: Plan) -> None:
         """Put the parts of another catalogue in place; events that wait or can be quoted take their new routes."""
@@ -220,11 +224,45 @@ class Engine:
         self.evidence.remember(batch)
         waiting = {int(one.offset[0]) for one in (*(b for b, _ in self.near), *(b for b, *_ in self.far))}
         self.deliveries.again(batch.offset.tolist(), [event.event_id for event in batch.events], waiting)
+        self._free_rows()  # a tick may be next, and a checkpoint: nobody who was forgotten is to stand in it
 
     def _output(self) -> Output:
         out = Output(self._alerts, self._dead, self._shadow)
         self._alerts, self._dead, self._shadow = [], [], []
         return out
+
+    # -- to be forgotten ---------------------------------------------------------------------------------------
+
+    def known(self, creator: int, markets: Sequence[str] = ()) -> dict[int, str]:
+        """The rows of a creator (the hash of its id) in these markets, or in all; and the market of each."""
+        names = {slot: self.entities.names[slot] for slot in np.flatnonzero(self.entities.hashes == creator).tolist()}
+        return {slot: name[1] for slot, name in names.items() if name and (not markets or name[1] in markets)}
+
+    def erase(self, creator: int, markets: Sequence[str] = ()) -> Output:
+        """Forget a creator (the hash of its id) in these markets, or in all; what comes later is a newcomer's.
+
+        What markets and cohorts have learned stays, and so does the time that it had a part in.
+        """
+        rows = self.known(creator, markets)
+        self.evidence.erase(creator, markets)
+        for key in sorted((key for key in self.episodes if key[1] in rows), key=self._by_name):
+            self._end(key, "over_erased")
+        for waiting in [*(b for b, _ in self.near), *(b for b, *_ in self.far)]:
+            if int(waiting.slot[0]) in rows:
+                self.deliveries.never_counted(int(waiting.offset[0]))
+        self.near = [entry for entry in self.near if int(entry[0].slot[0]) not in rows]
+        self.far = [entry for entry in self.far if int(entry[0].slot[0]) not in rows]
+        self.overturned = {key for key in self.overturned if key[1] not in rows}
+        alive = [slot for slot in sorted(rows) if self.people.born[slot] != UNBORN]
+        if alive:
+            self._forget(np.array(alive, dtype=np.int64))
+        for slot in sorted(rows):
+            self.entities.forget(slot)
+        codes = self.entities.markets
+        self.links.erase(creator, [codes[market] for market in markets or codes if market in codes])
+        if not markets:
+            self.clock.disown(creator)
+        return self._output()
 
     # -- time --------------------------------------------------------------------------------------------------
 

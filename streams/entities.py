@@ -108,6 +108,7 @@ class Population:
         self.last_seen[slot] = UNBORN
         self.registered[slot] = UNBORN
         self.category[slot] = -1
+        self.cohort[slot] = 0
         self.lives.forget(slot)
         self.live -= len(slot)
         self.entities.unsettled.update(slot.tolist())

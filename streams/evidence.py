@@ -1,6 +1,7 @@
 """What an alert can quote: the shard's newest records, and which offsets each hour of event time came from."""
 
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import UNSET
@@ -25,6 +26,7 @@ class EvidenceBuffer:
         self.recent: deque[Batch] = deque()  # without their records, which only dead letters need
         self.end = 0  # after the newest good record
         self.hours: dict[int, tuple[int, int]] = {}  # hour of event time -> first offset, offset after the last
+        self.erased: set[int] = set()  # offsets of forgotten creators' records, not to be read again after a restart
 
     def remember(self, batch: Batch) -> None:
         """Keep these records and let go of those that are too old to be quoted."""
@@ -33,12 +35,34 @@ class EvidenceBuffer:
         self.end = max(self.end, int(batch.offset[-1]) + 1)
         if not self.limit:
             return
+        if self.erased:
+            batch = batch.where(np.array([offset not in self.erased for offset in batch.offset.tolist()]))
+            self.erased = set(self.erased_lately())
+            if not len(batch.offset):
+                return
         self.recent.append(batch._replace(records=[]))
         while len(self.recent) > 1 and len(self.recent[-2].offset) <= len(self.recent[-1].offset) <= MERGED_MAX:
             last = self.recent.pop()
             self.recent.append(joined((self.recent.pop(), last)))
         while self.recent[0].offset[-1] < batch.offset[-1] + 1 - self.limit:
             self.recent.popleft()
+
+    def erase(self, creator: int, markets: Sequence[str]) -> None:
+        """Quote a creator (the hash of its id) no more: what it did until now in these markets, or in all."""
+        kept: deque[Batch] = deque()
+        for batch in self.recent:
+            theirs = np.array(
+                [who == creator and (not markets or event.market in markets)
+                 for who, event in zip(batch.creator.tolist(), batch.events, strict=True)]
+            )  # fmt: skip
+            self.erased.update(batch.offset[theirs].tolist())
+            if not theirs.all():
+                kept.append(batch.where(~theirs) if theirs.any() else batch)
+        self.recent = kept
+
+    def erased_lately(self) -> list[int]:
+        """Of the erased, what could be quoted else; the rest is too old for it."""
+        return sorted(offset for offset in self.erased if offset >= self.end - self.limit)
 
     def reroute(self, routes: Routes) -> None:
         """Other measures count the same events."""

@@ -10,7 +10,8 @@ Everything happens in the order of the records, so batches can't show.
 """
 
 import heapq
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import UNSET
@@ -23,6 +24,8 @@ from streams.records import Event
 MASK = (1 << 63) - 1
 GOLDEN = 0x1E3779B97F4A7C15  # odd: multiplying by it loses nothing
 KEEP = "90d"  # for so long an event can be taken back
+TIME_BITS = 42  # of a table's entry; above them stands whose it is
+TIME = (1 << TIME_BITS) - 1
 
 
 class Undone(NamedTuple):
@@ -32,6 +35,11 @@ class Undone(NamedTuple):
     matcher: int
     slot: int
     time: int
+
+
+def whose(creator: Any, market: Any) -> Any:
+    """A creator (the hash of its id) in a market (its code) as one number, or many as an array of them."""
+    return (creator * GOLDEN + market) & MASK
 
 
 def value_of(event: Event, by: str) -> str | None:
@@ -46,26 +54,41 @@ def value_of(event: Event, by: str) -> str | None:
 
 
 class Table:
-    """Times by key, oldest entry first."""
+    """Times by key, oldest entry first; and whose they are, in the same number, since there may be millions."""
 
     def __init__(self, keep_ms: int) -> None:
         self.keep_ms = keep_ms
-        self.times: dict[int, int] = {}
+        self.times: dict[int, int] = {}  # key -> time, and above TIME_BITS whose; 0 where an older release wrote it
 
-    def put(self, key: int, time: int) -> None:
+    def put(self, key: int, time: int, who: int = 0) -> None:
         self.times.pop(key, None)
-        self.times[key] = time
+        self.times[key] = who << TIME_BITS | time
+
+    def at(self, key: int) -> int | None:
+        """When the key came last, as far as is known."""
+        entry = self.times.get(key)
+        return None if entry is None else entry & TIME
+
+    def take(self, key: int) -> int | None:
+        """The same, and forget it."""
+        entry = self.times.pop(key, None)
+        return None if entry is None else entry & TIME
 
     def near(self, key: int, time: int) -> bool:
         """Whether the key came at most so long before or after."""
-        then = self.times.get(key)
+        then = self.at(key)
         return then is not None and abs(time - then) <= self.keep_ms
+
+    def erase(self, whose: set[int]) -> None:
+        """Let go of all that is theirs."""
+        for key in [key for key, entry in self.times.items() if entry >> TIME_BITS in whose]:
+            del self.times[key]
 
     def trim(self, now: int, limit: int) -> int:
         """Let go of what is too old; returns how many more went for want of room."""
         old = []
-        for key, time in self.times.items():
-            if time >= now - self.keep_ms:
+        for key, entry in self.times.items():
+            if entry & TIME >= now - self.keep_ms:
                 break
             old.append(key)
         more = max(len(self.times) - len(old) - limit, 0)
@@ -139,7 +162,7 @@ class Links:
         self.identities: list[tuple[str, Matcher]] = []  # of the tables: what each is for
         self.deadlines: dict[int, Deadlines] = {}  # by matcher
         self.ops: dict[int, list[Op]] = {}  # by the matcher whose events they look at
-        self.packed = np.zeros((4, 0), dtype=np.int64)  # (4, n) for a checkpoint: table, key, time, slot
+        self.packed = np.zeros((4, 0), dtype=np.int64)  # (4, n) for a checkpoint: table, key, time, whose or slot
         self._by_route: list[list[Op]] = []
         for index, matcher in enumerate(routes.matchers):
             self._prepare(index, matcher)
@@ -182,7 +205,7 @@ class Links:
         busy = np.flatnonzero(self._looked_at()[route]).tolist()
         if not busy:
             return counts, undone
-        who = ((self.entities.hashes[slot] * GOLDEN + self.entities.market_of[slot]) & MASK).tolist()
+        who = whose(self.entities.hashes[slot], self.entities.market_of[slot]).tolist()
         for i in busy:
             event = batch.events[int(rows[i])]
             for op in self._by_route[int(route[i])]:
@@ -200,7 +223,7 @@ class Links:
 
     def _undo(self, op: Op, event: Event, at: int, who: int, slot: int, undone: list[Undone]) -> None:
         value = value_of(event, op.by)
-        then = None if value is None else self.tables[op.table].times.pop((hash64(value) + who) & MASK, None)
+        then = None if value is None else self.tables[op.table].take((hash64(value) + who) & MASK)
         if then is not None:
             undone.append(Undone(at, op.matcher, slot, then))
 
@@ -220,14 +243,15 @@ class Links:
             self.deadlines[op.matcher].answer(key)
             return True
         table = self.tables[op.table]
+        then = table.at(key)
         near = table.near(key, time)
         if op.what == "follows":
             return near
         if op.what == "once" and near:
             return False
-        if near and abs(time - table.times[key]) < op.apart_ms:
+        if near and then is not None and abs(time - then) < op.apart_ms:
             return False  # of one piece with the one before
-        table.put(key, max(time, table.times.get(key, time)))
+        table.put(key, time if then is None else max(time, then), who)
         return near if op.what == "again" else True
 
     def due(self, end: int) -> dict[int, tuple[Ints, Ints]]:
@@ -251,6 +275,12 @@ class Links:
         for deadlines in self.deadlines.values():
             deadlines.forget(gone)
 
+    def erase(self, creator: int, markets: Iterable[int]) -> None:
+        """Forget what a creator's events (the hash of its id) in these markets (their codes) are joined by."""
+        theirs = {whose(creator, market) for market in markets}
+        for table in self.tables:
+            table.erase(theirs)
+
     def trim(self, now: int) -> int:
         """What is too old goes, and what is too much, the limit shared evenly; returns how many were too much."""
         parts = len(self.tables) + len(self.deadlines)
@@ -261,8 +291,9 @@ class Links:
         """Put everything into the array that a checkpoint takes."""
         parts = []
         for n, table in enumerate(self.tables):
-            keys, times = list(table.times), list(table.times.values())
-            parts.append(np.array([np.full(len(keys), n), keys, times, np.full(len(keys), -1)], dtype=np.int64))
+            keys, entries = list(table.times), list(table.times.values())
+            times, who = [entry & TIME for entry in entries], [entry >> TIME_BITS for entry in entries]
+            parts.append(np.array([np.full(len(keys), n), keys, times, who], dtype=np.int64))
         for n, (_, deadlines) in enumerate(sorted(self.deadlines.items())):
             rows = [(-1 - n, key, due, slot) for key, some in deadlines.pending.items() for due, slot in some]
             parts.append(np.array(rows, dtype=np.int64).reshape(-1, 4).T)
@@ -270,8 +301,8 @@ class Links:
 
     def unpack(self) -> None:
         deadlines = [d for _, d in sorted(self.deadlines.items())]
-        for n, key, time, slot in self.packed.T.tolist():
+        for n, key, time, owner in self.packed.T.tolist():
             if n >= 0:
-                self.tables[n].times[key] = time
+                self.tables[n].put(key, time, max(owner, 0))
             else:
-                deadlines[-1 - n].put(key, time, slot)
+                deadlines[-1 - n].put(key, time, owner)

@@ -21,6 +21,7 @@ import msgspec
 from streams.checkpoint import Progress, checksum
 
 INDEX = "index"
+FILE_BYTES_MAX = 16 << 20  # no record of Kafka's is so large; what is, is not read
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -56,16 +57,16 @@ class LocalCopy:
     def read(self, progress: Progress = lambda _: None) -> Copy | None:
         """The copy, if there is a whole one; what is in it is not judged yet."""
         try:
-            data = (self.folder / INDEX).read_bytes()
+            data = _bytes(self.folder / INDEX)
             if checksum(memoryview(data)[12:]) != data[:12]:
                 return None
             index = msgspec.msgpack.decode(data[12:], type=Index)
             stored: dict[str, bytes] = {}
             for n, key in enumerate(index.keys):
-                stored[key] = self._file(key).read_bytes()
+                stored[key] = _bytes(self._file(key))
                 progress(n / len(index.keys))
             return Copy(index.root, stored)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError, ValueError, RecursionError):  # a name that is none; deep nesting
             return None
 
     def keep(self, root: Root, fresh: Mapping[str, bytes], keys: Iterable[str]) -> None:
@@ -99,3 +100,9 @@ class LocalCopy:
 
     def _file(self, key: str) -> Path:
         return self.folder / key.replace("/", "~")
+
+
+def _bytes(path: Path) -> bytes:
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise OSError(f"{path} is too large")
+    return path.read_bytes()

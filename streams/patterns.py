@@ -166,6 +166,8 @@ class SequenceWatch:
         for array, new in zip(self.state, fresh, strict=True):
             array[slot] = new
         self.reached[slot], self.reached_at[slot], self.known[slot] = 0.0, 0, 0
+        gone = set(slot.tolist())
+        self.pending = [event for event in self.pending if event[2] not in gone]
 
 
 def step_matcher(step: Step) -> Matcher:

@@ -47,6 +47,7 @@ class Decision(NamedTuple):
     status: Status
     status_reason: StatusReason
     reading: Reading
+    code: str | None = None  # of the sentence, where it is not that of the status_reason
 
 
 def thresholds(severity: Thresholds) -> tuple[float, float, float]:
@@ -117,10 +118,10 @@ def withdrawn(episode: Episode, reading: Reading) -> Decision:
     return _revised(episode, "retracted", "late_data", reading)[1]
 
 
-def ended(episode: Episode) -> Decision:
-    """The configuration that watched over the episode is gone."""
+def ended(episode: Episode, code: str | None = None) -> Decision:
+    """Nobody watches over the episode any more: the configuration is gone, or, as the code says, something else."""
     reading = Reading(0, False, 0.0, episode.observed, episode.test, episode.window)
-    return _revised(episode, "resolved", "config", reading)[1]
+    return _revised(episode, "resolved", "config", reading)[1]._replace(code=code)
 
 
 def _revised(

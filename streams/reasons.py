@@ -257,7 +257,12 @@ def _over_config(a: Args) -> str:
     return f"{a['title']}: over. It is no longer watched as before, since the configuration changed."
 
 
+def _over_erased(a: Args) -> str:
+    return f"{a['title']}: over. The creator was erased on request, and nothing is known of it any more."
+
+
 _SENTENCES = {
+    "over_erased": _over_erased,
     "over_config": _over_config,
     "over_overturned": _over_overturned,
     "over_late_data": _over_late_data,

@@ -208,7 +208,7 @@ class Recording:
                 if parsed.tick is not None:
                     found[parsed.tick.partition].append(parsed.tick)
         kept = {partition: [tick for _, tick in valid(enumerate(ticks))] for partition, ticks in found.items()}
-        moving = sum(tick.up_to is not None for ticks in found.values() for tick in ticks)
+        moving = sum(tick.moves for ticks in found.values() for tick in ticks)
         self.ticks_void = moving - sum(map(len, kept.values()))
         return {partition: ticks[::-1] for partition, ticks in kept.items()}
 

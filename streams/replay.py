@@ -73,7 +73,7 @@ def replay(
         if isinstance(entry, Tick):
             shard.flush()
             shard.take(obey(shard.engine, entry))
-            ticks += entry.up_to is not None or entry.catalogue is not None
+            ticks += entry.moves
             continue
         shard.run.append(entry)
         records += 1

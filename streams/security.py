@@ -208,7 +208,7 @@ def reach(servers: str) -> None:
 
 
 class _NoAnswerError(Exception):
-    """Nobody listens, or there is no such host."""
+    """Nobody listens, or there is no such host, or nothing is said."""
 
 
 class _HungUpError(Exception):
@@ -252,10 +252,12 @@ async def _knock(host: str, port: int, options: dict[str, Any]) -> None:
                 answer = await conn.send(MetadataRequest([]))
             finally:
                 await conn.close()
-    except (TimeoutError, KafkaConnectionError, ConnectionError, asyncio.IncompleteReadError) as error:
+    except TimeoutError as error:  # it hangs, or has just begun
+        raise _NoAnswerError from error
+    except (KafkaConnectionError, ConnectionError, asyncio.IncompleteReadError) as error:
         raise _HungUpError from error
     if not answer.brokers:  # aiokafka takes a refused token for an accepted one, and Kafka answers with an empty list
-        raise SaslAuthenticationFailed
+        raise SaslAuthenticationFailed if "sasl_mechanism" in options else _NoAnswerError
 
 
 def _refusal(error: Exception, address: str, said: KafkaSecurity) -> RipcurrentError:

@@ -67,8 +67,10 @@ class Shard:
 
 
 def obey(engine: Engine, tick: Tick) -> Output:
-    """Move event time, or take another configuration: only in the place of the one that the tick names, so that a
-    replay of a recording under a configuration of its own keeps it."""
+    """Move event time, forget a creator, or take another configuration: only in the place of the one that the tick
+    names, so that a replay of a recording under a configuration of its own keeps it."""
+    if tick.erase is not None:
+        return engine.erase(tick.erase, tick.markets)
     if tick.catalogue is not None and tick.replaces == engine.catalogue.version:
         return engine.reconfigure(unpack(tick.catalogue.encode()))
     return engine.tick(tick.up_to if tick.up_to is not None else NEVER)

@@ -156,6 +156,11 @@ class Source:
             if done:
                 self._committed |= {p: o for p, o in due.items() if p in self._held}
 
+    async def ends(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Where these partitions of a topic end now, as far as a broker says it."""
+        found = await self._app.consumer.ends([TP(topic, partition) for partition in partitions])
+        return {tp.partition: end for tp, end in found.items()}
+
     def _tp(self, partition: int) -> TP:
         return TP(self.settings.topic, partition)
 

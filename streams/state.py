@@ -56,6 +56,7 @@ class Memo(msgspec.Struct, frozen=True):
     repeats: list[list[tuple[int, list[tuple[int, str, int]]]]]
     repeats_touched: list[list[tuple[int, int]]]
     pending: list[list[tuple[int, int, int, int]]]
+    erased: list[int] = []  # as nothing where an older release wrote it
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -171,6 +172,7 @@ def _memo(engine: Engine) -> Memo:
         repeats=[[(slot, list(times)) for slot, times in w.times.items()] for w in repeats],
         repeats_touched=[list(w.touched.items()) for w in repeats],
         pending=[list(w.pending) for w in sequences],
+        erased=engine.evidence.erased_lately(),
     )
 
 
@@ -196,6 +198,7 @@ def _load_memo(engine: Engine, memo: Memo) -> None:
     people.cohorts = {(market, category): code for code, (market, category) in enumerate(memo.cohorts)}
     people.live = memo.live
     engine.evidence.end = memo.evidence_end
+    engine.evidence.erased = set(memo.erased)
     engine.deliveries.void = dict.fromkeys(memo.void)
     engine.evidence.hours = {hour: (first, after) for hour, first, after in memo.hours}
     repeats = [w for w in plan.rare_watches() if isinstance(w, RepeatWatch)]

@@ -1,7 +1,10 @@
-"""Ticks: recorded moments at which the wall clock moved event time, so that a restart and a replay follow it.
+"""Ticks: recorded moments at which the wall clock, or somebody, moved a shard: a restart and a replay follow them.
 
-One record of `ripcurrent-ticks` is one Tick. A new owner of a partition first writes its epoch (a tick without
-`up_to`) and reads up to it; ticks of a lower epoch behind it are void: their writer had lost the partition.
+One record of `ripcurrent-ticks` is one Tick. A new owner of a partition first writes its epoch (a tick that does
+nothing) and reads up to it; ticks of a lower epoch behind it are void: their writer had lost the partition.
+
+Who wants a creator forgotten owns no partition, so it can't say behind which record. It writes a request (`erase`, of
+epoch 0), which moves nothing; the owner answers each by a tick of its own, and that counts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +13,8 @@ import msgspec
 
 
 class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Behind the record at `after_offset`, event time is at least `up_to`, or another configuration decides; with
-    neither, an epoch begins.
+    """Behind the record at `after_offset`, event time is at least `up_to`, or another configuration decides, or a
+    creator is forgotten; with none of them, an epoch begins.
     """
 
     partition: int
@@ -21,6 +24,15 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     replaces: str | None = None  # the configuration version that `catalogue` takes the place of, and of no other;
     # without it, the configuration that the partition's first owner began under
     catalogue: str | None = None  # packed
+    erase: int | None = None  # hash of the creator's id, which this record outlives
+    markets: tuple[str, ...] = ()  # to forget it there; none: everywhere
+    asked: int | None = None  # offset in the ticks topic of the request that this answers; None in a request
+    found: tuple[str, ...] = ()  # markets in which the creator was known, for who asked
+
+    @property
+    def moves(self) -> bool:
+        """Whether it does anything to a shard."""
+        return self.up_to is not None or self.catalogue is not None or self.asked is not None
 
     @property
     def begins(self) -> bool:
@@ -48,7 +60,7 @@ def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:
     for offset, tick in log:
         if tick.epoch >= epoch:
             epoch = tick.epoch
-            if tick.up_to is not None or tick.catalogue is not None:
+            if tick.moves:
                 yield offset, tick
 
 
@@ -63,3 +75,14 @@ def agree(log: Sequence[tuple[int, Tick]], applied: int, next_offset: int) -> bo
     obeyed = not log or applied < log[0][0] or any(offset == applied for offset, _ in log)  # older ones may be gone
     to_come = (tick for offset, tick in log if offset > applied)
     return obeyed and all(tick.after_offset >= next_offset - 1 for tick in to_come if not tick.begins)
+
+
+def unanswered(log: Sequence[tuple[int, Tick]]) -> list[tuple[int, Tick]]:
+    """The requests that no owner has obeyed.
+
+    >>> ticks = [Tick(0, 1), Tick(0, 0, erase=7), Tick(0, 1, 5, erase=7, asked=1), Tick(0, 0, erase=8)]
+    >>> [offset for offset, _ in unanswered(list(enumerate(ticks)))]
+    [3]
+    """
+    answered = {tick.asked for _, tick in valid(log)}
+    return [(at, tick) for at, tick in log if tick.erase is not None and tick.asked is None and at not in answered]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import get_logger
@@ -119,6 +120,14 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             log.error("%s starts at %d: retention took unread records from %d on", tp, first, start)
         return max(int(start), first)
 
+    async def ends(self, tps: list[TP]) -> dict[TP, int]:
+        """Where partitions end, of whatever topic; nothing where no broker says it now."""
+        try:
+            found: dict[TP, int] = await self._ensure_consumer().end_offsets(tps)
+        except KafkaError:
+            return {}
+        return found
+
     async def _fetch_records(self, consumer: Any, active: set[TP], **kwargs: Any) -> dict[TP, list[Any]]:
         """A run of each partition that has records: aiokafka would first empty the busy one's buffer."""
         fetched = self._runs(await super()._fetch_records(consumer, active, **kwargs))
@@ -162,6 +171,11 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
     async def start_offset(self, tp: TP, wanted: int | None) -> int:
         offset: int = await self._thread.call_thread(self._thread.start_offset, tp, wanted)
         return offset
+
+    async def ends(self, tps: list[TP]) -> dict[TP, int]:
+        """Where these partitions end now; of those only of which it is known."""
+        found: dict[TP, int] = await self._thread.call_thread(self._thread.ends, tps)
+        return found
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         if not isinstance(record, Run):

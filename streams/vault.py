@@ -19,7 +19,7 @@ from streams.patience import RETRY_SECONDS, patiently, stop
 from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
-from streams.ticks import Tick, agree, decode_tick, encode_tick, valid
+from streams.ticks import Tick, agree, decode_tick, encode_tick, unanswered, valid
 from streams.topics import Topics
 
 log = get_logger(__name__)
@@ -61,12 +61,11 @@ async def _read_all(bootstrap: str, topic: str, partition: int, first: int, prog
 
 
 class Restored(NamedTuple):
-    """A state that was found, where, and how many newer checkpoints could not be used."""
+    """A state that was found, and where."""
 
     manifest: Manifest
     snapshot: Snapshot
     origin: str  # "local": the copy on disk; "checkpoint": the topic
-    faults: int
     base: Manifest | None  # the newest checkpoint on the topic, which a copy on disk is rooted in or is ahead of
     base_written: float  # Unix s
     behind: int = 0  # bytes of the source since the base
@@ -91,7 +90,10 @@ def _held(before: Iterable[str], records: Iterable[Any]) -> _Held:
     """What a compacted partition holds after these records, if it held these keys before them."""
     held = _Held(set(before), {}, {})
     for record in records:
-        key = record.key.decode()
+        try:
+            key = record.key.decode()
+        except (AttributeError, UnicodeDecodeError):
+            continue  # not of ours
         if record.value is None:
             held.keys.discard(key)
             held.values.pop(key, None)
@@ -133,6 +135,8 @@ class Vault:
         self.epoch = 0
         self.sequence = 0
         self.ticks_end: int | None = None  # of our part of the ticks topic, as of our last record there
+        self.requests: list[tuple[int, Tick]] = []  # to forget somebody, not answered yet, with their offsets
+        self.faults = 0  # checkpoints that could not be used at the restore
         self.kept: list[Manifest] = []  # on the topic, oldest first, at most two
         self.stored: set[str] = set()  # keys in the topic
         self.progress = 0.0  # of the restore: 1 when the state is here
@@ -152,6 +156,7 @@ class Vault:
             ours = await self._write_tick(Tick(self.partition, self.epoch))
             known = await self._still_ours(ours)
             if all(tick.epoch < self.epoch for offset, tick in known if offset < ours):
+                self.requests = unanswered(known)
                 return list(valid(known))  # else the first reading had missed an epoch: a new one, above it
 
     async def _still_ours(self, through: int) -> list[tuple[int, Tick]]:
@@ -184,11 +189,32 @@ class Vault:
         tick = Tick(self.partition, self.epoch, after_offset, None, replaces, pack(catalogue).decode())
         return await self._write_tick(tick), tick
 
+    async def look(self, end: int) -> None:
+        """Take in what somebody else has written to our part of the ticks topic, which ends there now."""
+        if self.ticks_end is None or end <= self.ticks_end:
+            return
+        log = await self._read_ticks()
+        if max(tick.epoch for _, tick in log) == self.epoch:  # else our next record will tell us that we are too late
+            self.requests, self.ticks_end = unanswered(log), log[-1][0] + 1
+
+    async def write_erasure(
+        self, after_offset: int, request: tuple[int, Tick], found: Iterable[str]
+    ) -> tuple[int, Tick]:
+        """Record that a creator is forgotten from here on, as was asked for; as for a tick."""
+        asked, wish = request
+        tick = Tick(
+            self.partition, self.epoch, after_offset, erase=wish.erase, markets=wish.markets, asked=asked,
+            found=tuple(sorted(found)),
+        )  # fmt: skip
+        offset = await self._write_tick(tick)
+        self.requests = [one for one in self.requests if one[0] != asked]
+        return offset, tick
+
     async def _write_tick(self, tick: Tick) -> int:
         sent = await self._sink.send(self._ticks, str(self.partition).encode(), encode_tick(tick), self.partition)
         offset: int = (await sent).offset
-        if self.ticks_end is not None and offset != self.ticks_end:
-            await self._still_ours(offset)  # somebody else wrote here: behind a newer owner's epoch, ours would be void
+        if self.ticks_end is not None and offset != self.ticks_end:  # somebody else wrote here: behind a newer owner's
+            self.requests = unanswered(await self._still_ours(offset))  # epoch, ours would be void
         self.ticks_end = offset + 1
         return offset
 
@@ -213,12 +239,12 @@ class Vault:
             heads = [found.manifest] if found.manifest is not None else []
         self.progress, self.stored = 1.0, held.keys
         base, written = self._keep_base(heads[-1], held) if heads else (None, 0.0)
-        faults = len(found.faults) if found is not None else 0
+        self.faults = len(found.faults) if found is not None else 0
         if copy is not None and (base is None or copy.manifest.next_offset >= base.next_offset):
-            return Restored(copy.manifest, copy.snapshot, "local", faults, base, written, copy.behind)
+            return Restored(copy.manifest, copy.snapshot, "local", base, written, copy.behind)
         if found is None or found.manifest is None or found.snapshot is None:
             return None
-        return Restored(found.manifest, found.snapshot, "checkpoint", faults, base, written)
+        return Restored(found.manifest, found.snapshot, "checkpoint", base, written)
 
     def _keep_base(self, base: Manifest, held: _Held) -> tuple[Manifest, float]:
         """This is the newest on the topic: what is written next comes after it, and a copy on disk is rooted in it."""

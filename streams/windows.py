@@ -135,6 +135,12 @@ class Watermark:
         self.votes = {who: when for who, when in self.votes.items() if when >= self.due}
         return time
 
+    def disown(self, creator: int) -> None:
+        """A vote stays one, but nobody's: event time must not show that a creator was forgotten."""
+        if creator in self.votes:
+            time = self.votes.pop(creator)
+            self.votes[min([0, *self.votes]) - 1] = time
+
     def confirmed(self, time: Ints, creator: Ints, alone: Bools) -> Bools:
         """Which of the waiting times (in order of arrival) are confirmed by others near them.
 

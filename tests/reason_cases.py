@@ -48,6 +48,7 @@ WHAT = {
     "over_overturned": "An alert is withdrawn",
     "over_late_data": "An alert is withdrawn: late events",
     "over_config": "The configuration changed",
+    "over_erased": "The creator was erased",
 }
 
 
@@ -350,5 +351,9 @@ CASES = (
     Case(
         "over_config", "of a signal that is gone", OVER | {"title": "Refund surge", "calm_ms": DAY},
         "Refund surge: over. It is no longer watched as before, since the configuration changed.",
+    ),
+    Case(
+        "over_erased", "by `ripcurrent erase`", OVER | {"title": "Refund surge", "calm_ms": DAY},
+        "Refund surge: over. The creator was erased on request, and nothing is known of it any more.",
     ),
 )  # fmt: skip

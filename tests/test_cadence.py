@@ -118,3 +118,14 @@ def test_records_that_only_come_again_are_not_counted() -> None:
     assert bytes_from(records, 0) == 50
     assert bytes_from(records, 7) == 15
     assert bytes_from(records, 11) == bytes_from([], 0) == 0
+
+
+def test_who_was_erased_is_out_of_both_checkpoints_that_kafka_keeps_whatever_that_costs() -> None:
+    cadence = Cadence(0.2, 10.0, False, 0.0)
+    cadence.found((100, 4), 1_000_000, 0.0, 0, None)
+    assert not cadence.checkpoint_due((100, 4), 60.0, False)
+    cadence.forget()
+    for ticks in (5, 5):  # the second brings nothing new
+        assert cadence.checkpoint_due((100, ticks), 60.0, False)
+        cadence.saved_now((100, ticks), 1_000_000, 0, 60.0)
+    assert not cadence.checkpoint_due((100, 5), 60.0, False)

@@ -172,7 +172,7 @@ def test_a_broken_file_is_one_line_and_exit_code_1(ripcurrent, tmp_path: Path, c
 @pytest.mark.parametrize(
     "arguments",
     [("topics",), ("record", "--out", "r.jsonl"), ("simulate", "--topic", "--days", "1"), ("dlq", "list"),
-     ("dlq", "show", "0:0"), ("dlq", "redrive"), ("dlq", "redrive", "--dry-run")],
+     ("dlq", "show", "0:0"), ("dlq", "redrive"), ("dlq", "redrive", "--dry-run"), ("erase", "c_1")],
 )
 def test_without_kafka_it_is_one_line_and_exit_code_1(
     ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
