@@ -32,6 +32,7 @@ def graph() -> grimp.ImportGraph:
 
 def test_the_contracts_of_the_layers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)  # it silences the loggers of tests that follow
     assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0
 
 
