@@ -22,7 +22,7 @@ PARTITIONS = 2
 
 def held(kafka: str, topic: str) -> list[bytes]:
     """What a compacted checkpoints topic holds."""
-    return [v for p in range(PARTITIONS) for v in _held({}, everything(kafka, topic, p)).values()]
+    return [v for p in range(PARTITIONS) for v in _held((), everything(kafka, topic, p)).values.values()]
 
 
 def on_disk(folder: Path) -> list[bytes]:
