@@ -1,4 +1,4 @@
-"""A cluster to strike, for the tests that need more than one broker."""
+"""Brokers of our own, for the tests that strike them, begin before them, or need more than one."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,17 @@ from tests.integration.cluster import Cluster, cluster_of_three
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Three brokers of our own: nobody else's is killed."""
+def own_kafka() -> None:
+    """Java and Kafka themselves; where the tests' Kafka comes from elsewhere, these tests can't be had."""
     try:
         broker._find_java()
         broker.kafka_jars()
     except broker._UnavailableError as lacking:
-        pytest.skip(f"no cluster of our own: {lacking}")
+        pytest.skip(f"no broker of our own: {lacking}")
+
+
+@pytest.fixture(scope="session")
+def cluster(own_kafka: None) -> Iterator[Cluster]:
+    """Three brokers of our own: nobody else's is killed."""
     with cluster_of_three() as three:
         yield three

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,7 @@ from kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from streams.broker import Broker, java_broker
+from streams.broker import Broker, _free_ports, java_broker
 from streams.rights import Right
 
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -142,14 +141,6 @@ def _acls(user: str, rights: Iterable[Right]) -> Iterator[ACL]:
 def _keystore(path: Path, certificate: Path, key: Path) -> Path:
     path.write_bytes(key.read_bytes() + certificate.read_bytes())
     return path
-
-
-def _free_ports(n: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(n)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def unsecured_token(user: str, seconds: float = 600) -> str:

@@ -32,12 +32,7 @@ class Later:
 
 
 @pytest.fixture
-def later(tmp_path: Path) -> Iterator[Later]:
-    try:
-        broker._find_java()
-        broker.kafka_jars()
-    except broker._UnavailableError as lacking:
-        pytest.skip(f"no broker of our own: {lacking}")
+def later(tmp_path: Path, own_kafka: None) -> Iterator[Later]:
     made = Later(tmp_path)
     yield made
     made.node.kill()

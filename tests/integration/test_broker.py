@@ -101,13 +101,8 @@ async def test_aiokafka_reads_what_the_broker_itself_compressed(
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_kafka: None) -> Iterator[Path]:
     """The folder in which the brokers of this test live; they come from Maven and Java."""
-    try:
-        broker_module._find_java()
-        broker_module.kafka_jars()
-    except broker_module._UnavailableError as why:  # with no other Kafka either, the fixture `kafka` fails
-        pytest.skip(f"Kafka comes from elsewhere on this machine: {why}")
     monkeypatch.delenv(ENVIRONMENT, raising=False)
     monkeypatch.setattr(broker_module, "_container", broker_module._java)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from kafka import KafkaProducer
 
-from streams import broker, clients
+from streams import clients
 from streams.pseudonyms import Pseudonyms
 from streams.records import decode_alert
 from streams.rights import MissingRightsError, Right, needed, require
@@ -37,16 +37,11 @@ PREFIX = "RIPCURRENT_KAFKA_"
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+def secure(tmp_path_factory: pytest.TempPathFactory, own_kafka: None) -> Iterator[SecureKafka]:
     if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         pytest.skip("needs a Kafka of its own, to set up its users")
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl, for certificates")
-    try:
-        broker._find_java()
-        broker.kafka_jars()
-    except Exception as why:
-        pytest.skip(f"needs a Kafka of its own: {why}")
     kafka = SecureKafka(tmp_path_factory.mktemp("secure"), LOGS)
     try:
         for user in ("worker", "operator", "oncall", "feed"):
