@@ -8,7 +8,7 @@ no episodes: what would be said of it is false.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from config.schema import Catalogue, Severity
 from streams.columns import Record
 from streams.engine import Engine
+from streams.judging import Judge, Read
 from streams.plan import Probe
 from streams.policy import Reading, thresholds
 from streams.pseudonyms import Pseudonyms
@@ -36,22 +37,33 @@ Key = tuple[str, str, str]  # signal, creator, market
 Heard = dict[Key, list[tuple[int, float]]]  # (ms, score over its threshold), in order of time
 
 
+class _ListeningJudge(Judge):
+    """Reads as ever, and writes down how near to its threshold every score came."""
+
+    heard: Heard
+
+    def reading(self, probe: Probe, reads: list[Read], i: int, slot: int, end: int) -> Reading:
+        reading = super().reading(probe, reads, i, slot, end)
+        if reading.margin >= LOWEST:
+            creator, market, _ = self.whose(slot)
+            self.heard.setdefault((self.plan.names[probe.signal], creator, market), []).append((end, reading.margin))
+        return reading
+
+
 class Listener(Engine):
-    """An engine that decides as ever, and writes down how near to its threshold every score came."""
+    """An engine that decides as ever, with a judge that listens."""
 
     def __init__(self, catalogue: Catalogue, topic: str, partition: int, heard: Heard) -> None:
+        self.heard = heard
         super().__init__(catalogue, topic, partition, Pseudonyms(bytes(32)))  # its alerts are thrown away
         relaxed_too = Rulebook(relaxed(catalogue), self.plan.names).loosest
         self.rules.loosest = [looser(*pair) for pair in zip(self.rules.loosest, relaxed_too, strict=True)]
         self.plan.loosen(self.rules.loosest)
-        self.heard = heard
 
-    def _reading(self, probe: Probe, reads: list[Any], i: int, slot: int, end: int) -> Reading:
-        reading = super()._reading(probe, reads, i, slot, end)
-        if reading.margin >= LOWEST:
-            creator, market, _ = self.writer.whose(slot)
-            self.heard.setdefault((self.plan.names[probe.signal], creator, market), []).append((end, reading.margin))
-        return reading
+    def _judge_of(self) -> Judge:
+        judge = _ListeningJudge(self.plan, self.rules, self.writer.whose, self.counts)
+        judge.heard = self.heard
+        return judge
 
 
 def relaxed(catalogue: Catalogue) -> Catalogue:

@@ -7,8 +7,7 @@ the input nor its speed can show in the output.
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,7 +15,7 @@ from msgspec import UNSET
 
 from config.effective import Policy
 from config.schema import Catalogue, millis
-from detectors.base import Bools, Floats, Ints
+from detectors.base import Bools, Ints
 from streams.alerts import AlertWriter
 from streams.columns import Batch, DeadLetter, Entities, Reader, Record, joined, rerouted
 from streams.duplicates import Deliveries
@@ -24,25 +23,14 @@ from streams.entities import UNBORN, Population
 from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
 from streams.grounds import Ground, Grounds, can_be_read_again
+from streams.judging import Judge
 from streams.links import Links, Undone
 from streams.money import amount_of
 from streams.patterns import RepeatWatch, SequenceWatch
 from streams.plan import Plan, Probe, parse_window
-from streams.policy import (
-    Decision,
-    Episode,
-    Reading,
-    alert_id,
-    continued,
-    ended,
-    opened,
-    strongest,
-    thresholds,
-    window_thresholds,
-    withdrawn,
-)
+from streams.policy import Decision, Episode, Reading, alert_id, continued, ended, opened, strongest, withdrawn
 from streams.pseudonyms import Pseudonyms, check
-from streams.rates import DAY, HOUR, TURN, Judged, RateWatch
+from streams.rates import DAY, HOUR, TURN, RateWatch
 from streams.records import Alert, Event
 from streams.rulebook import Rulebook
 from streams.succession import take_over, take_over_links
@@ -64,16 +52,6 @@ class Output(NamedTuple):
         self.alerts.extend(more.alerts)
         self.dead.extend(more.dead)
         self.shadow.extend(more.shadow)
-
-
-class Read(NamedTuple):
-    """One test of one window, for some entities."""
-
-    score: Floats  # (n,)
-    value: Floats  # (n,)
-    expected: Floats  # (n,) by the detector; 0 where a rule expects nothing
-    exposure: Floats  # (n,)
-    alarms: Bools  # (n,) whether anybody's policy could call this an alert
 
 
 class Engine:
@@ -98,7 +76,9 @@ class Engine:
         )
         self.deliveries = Deliveries(self.limits.duplicates)
         self.evidence = EvidenceBuffer(topic, partition, self.limits.evidence)
+        self.counts: Counter[tuple[str, str]] = Counter()  # (what, label), for the metrics
         self.writer = self._writer()
+        self.judge = self._judge_of()
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
         self.started = NEVER  # ms, the first watermark
         self.begun: dict[tuple[int, int], int] = {}  # (signal, test) -> ms, of those that a later catalogue brought
@@ -110,7 +90,6 @@ class Engine:
         self.rested: dict[tuple[int, int], tuple[int, int]] = {}  # (signal, slot) -> resolved at, severity
         self.overturned: set[tuple[int, int]] = set()  # (signal, slot) of which an event was taken back just now
         self.grounds = Grounds()
-        self.counts: Counter[tuple[str, str]] = Counter()  # (what, label), for the metrics
         self._alerts: list[Alert] = []
         self._shadow: list[Alert] = []
         self._dead: list[DeadLetter] = []
@@ -209,6 +188,7 @@ class Engine:
         self.near = [(rerouted(batch, plan.routes), time) for batch, time in self.near]
         self.far = [(rerouted(batch, plan.routes), time, since) for batch, time, since in self.far]
         self.writer = self._writer()
+        self.judge = self._judge_of()
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
 
     def _writer(self) -> AlertWriter:
@@ -524,87 +504,18 @@ class Engine:
 
     # -- judging -----------------------------------------------------------------------------------------------
 
+    def _judge_of(self) -> Judge:
+        return Judge(self.plan, self.rules, self.writer.whose, self.counts)
+
     def _judge(self, probe: Probe, end: int, readings: dict[tuple[int, int], list[Reading]]) -> None:
-        """Read one window of a signal for the entities with enough in it, of late, or with an open episode."""
-        watches = [self.plan.watches[probe.signal][test] for test in probe.tests]
-        moved = [w.moved(end, probe.hop) if isinstance(w, RateWatch) else w.due(end) for w in watches]
-        slots = reduce(np.union1d, moved)
-        for watch in watches:
-            if isinstance(watch, RateWatch):
-                slots = slots[watch.enough(end, probe.window, slots)]
-        open_slots = [slot for signal, slot in self.episodes if signal == probe.signal]
-        if open_slots:
-            slots = np.union1d(slots, np.array(open_slots, dtype=np.int64))
-        signal = self.plan.signals[probe.signal]
-        if not len(slots):
-            return
-        is_open = np.isin(slots, open_slots) if open_slots else np.zeros(len(slots), dtype=np.bool_)
-        alarms = np.ones(len(slots), dtype=np.bool_)
-        reads = []
-        for test, watch in zip(probe.tests, watches, strict=True):
-            reads.append(self._read(watch, probe, test, end, slots, is_open))
-            alarms &= reads[-1].alarms
-            if not open_slots and not alarms.any():
-                return  # nobody alarms by this test, whatever the others say
+        """Read one window of a signal, if it has been long enough there to say anything."""
         begun = max(self.started, *(self.begun.get((probe.signal, test), NEVER) for test in probe.tests))
-        if any(isinstance(w, RateWatch) for w in watches) and end < begun + millis(signal.warmup):
+        learns = any(isinstance(self.plan.watches[probe.signal][test], RateWatch) for test in probe.tests)
+        if learns and end < begun + millis(self.plan.signals[probe.signal].warmup):
             return
-        for i in np.flatnonzero(alarms | is_open).tolist():
-            reading = self._reading(probe, reads, i, int(slots[i]), end)
-            readings.setdefault((probe.signal, int(slots[i])), []).append(reading)
-
-    def _reading(self, probe: Probe, reads: list[Read], i: int, slot: int, end: int) -> Reading:
-        """What the tests of a window say of one entity, by its own policy."""
-        policy = self.rules.of(probe.signal, *self.writer.whose(slot), end)
-        level, holds, margin = 3, True, float("inf")
-        for test, read in zip(probe.tests, reads, strict=True):
-            mine, watch = policy.tests[test], self.plan.watches[probe.signal][test]
-            score, value, expected, exposure = (float(a[i]) for a in read[:4])
-            if isinstance(watch, RateWatch):
-                marks = window_thresholds(mine.severity, probe.size)
-                speaks = exposure >= mine.minimum_of and score > 0.0
-                speaks = speaks and bool(watch.worth_saying(value, expected, mine.minimum, mine.effect))
-            else:
-                marks, speaks = thresholds(mine.severity), value >= mine.minimum
-            margin = min(margin, score - min(marks) if speaks else float("-inf"))
-            level = min(level, self._level(score, marks) if speaks else 0)
-            holds = holds and score >= policy.hysteresis * min(marks)
-        first = reads[0]
-        value = float(first.value[i])
-        return Reading(level, holds, float(first.score[i]), value, probe.tests[0], probe.window, margin)
-
-    @staticmethod
-    def _level(score: float, marks: tuple[float, ...]) -> int:
-        """The highest severity whose mark the score reaches: 0 is none."""
-        return max((step for step, mark in enumerate(marks, start=1) if score >= mark), default=0)
-
-    def _read(self, watch: Any, probe: Probe, test: int, end: int, slots: Ints, is_open: Bools) -> Read:
-        """One test of a window, for entities with enough in it."""
-        loosest = self.rules.loosest[probe.signal].tests[test]
-        if isinstance(watch, RateWatch):
-            lowest = min(window_thresholds(loosest.severity, probe.size))
-            read = self._score(watch, probe, loosest.minimum_of, watch.observe(end, probe.window, slots), is_open)
-        else:
-            score = watch.score(end, slots)
-            nothing = np.zeros(len(slots))
-            lowest = min(thresholds(loosest.severity))
-            read = Read(score, score, nothing, nothing, score >= loosest.minimum)
-        return read._replace(alarms=read.alarms & (read.score >= lowest))
-
-    def _score(self, watch: RateWatch, probe: Probe, minimum_of: float, judged: Judged, is_open: Bools) -> Read:
-        """Who has too small an effect, and no episode, isn't scored."""
-        value, exposure = judged.x.value, judged.x.exposure
-        score, expected = np.zeros(len(value)), judged.x.expected.copy()
-        alarms = exposure >= minimum_of
-        if not watch.low:
-            alarms &= value >= watch.minimum
-        worth = np.flatnonzero((alarms & watch.stands_out(judged)) | is_open)
-        self.counts["stepped", self.plan.names[probe.signal]] += len(worth)
-        if len(worth):
-            result = watch.score(probe.window, judged.of(worth))
-            score[worth], expected[worth] = result.score, result.expected
-        alarms &= watch.worth_saying(value, expected, watch.minimum, watch.effect)
-        return Read(score, value, expected, exposure, alarms & (score > 0.0))
+        open_slots = [slot for signal, slot in self.episodes if signal == probe.signal]
+        for slot, reading in self.judge.readings(probe, end, open_slots):
+            readings.setdefault((probe.signal, slot), []).append(reading)
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         """Episodes move, in an order that no row number can show in."""
@@ -643,11 +554,7 @@ class Engine:
         if ground is None or not ground.moved:
             return None
         self.grounds.of[key] = ground._replace(moved=False)
-        probe = self.plan.probe_of(signal, ground.tests[0], ground.window)
-        one, is_open = np.array([slot]), np.ones(1, dtype=np.bool_)
-        watches = [self.plan.watches[signal][test] for test in probe.tests]
-        reads = [self._read(w, probe, t, ground.end, one, is_open) for t, w in zip(probe.tests, watches, strict=True)]
-        reading = self._reading(probe, reads, 0, slot, ground.end)
+        reading = self.judge.again(self.plan.probe_of(signal, ground.tests[0], ground.window), ground.end, slot)
         return reading if reading.level == 0 else None
 
     def _by_name(self, key: tuple[int, int]) -> tuple[int, tuple[str, str]]:

@@ -13,8 +13,7 @@ ROOT = Path(__file__).parent.parent
 CORE = {  # pure: no clock, no randomness, no I/O
     "streams", "streams.alerts", "streams.calendar", "streams.calibration", "streams.columns", "streams.delays",
     "streams.duplicates", "streams.engine", "streams.entities", "streams.errors", "streams.evidence", "streams.grounds",
-    "streams.links",
-    "streams.lives", "streams.market", "streams.money", "streams.patterns",
+    "streams.judging", "streams.links", "streams.lives", "streams.market", "streams.money", "streams.patterns",
     "streams.plan", "streams.policy", "streams.pseudonyms", "streams.rates", "streams.reasons", "streams.records",
     "streams.state",
     "streams.dating", "streams.levels", "streams.rulebook", "streams.series", "streams.succession", "streams.unrest",

@@ -11,9 +11,11 @@ from reviews_plant import Reviews
 from config.catalogue import load
 from config.schema import Catalogue, Severity
 from streams.columns import Record
-from streams.engine import Engine, Read
-from streams.plan import Probe
+from streams.engine import Engine
+from streams.judging import Judge, Read
+from streams.plan import Plan, Probe
 from streams.policy import window_thresholds
+from streams.rates import Judged, RateWatch
 from streams.records import Alert
 
 OWN = Path(__file__).parent / "reviews_config"
@@ -29,29 +31,42 @@ def catalogue() -> Catalogue:
     return msgspec.structs.replace(own, signals=both)
 
 
-class LoggingEngine(Engine):
-    """The engine; it also notes what it reads of every window, before any threshold."""
+class LoggingJudge(Judge):
+    """Reads as ever; it also notes what it reads of every window, before any threshold."""
 
-    def __init__(self, spec: Catalogue) -> None:
-        super().__init__(spec, "creator-events", 0)
-        self.log: dict[str, list[Scores]] = {self._name(probe, probe.tests[0]): [] for probe in self.plan.probes}
+    log: dict[str, list[Scores]]
 
-    def _name(self, probe: Probe, test: int) -> str:
-        """Signal, test and window: `low_stars.2 7d`."""
-        window = self.plan.signals[probe.signal].tests[test].windows[probe.window]
-        return f"{self.plan.names[probe.signal]}.{test + 1} {window.split()[0]}"
-
-    def _score(self, watch: Any, probe: Probe, minimum_of: float, judged: Any, is_open: np.ndarray) -> Read:
-        read = super()._score(watch, probe, minimum_of, judged, is_open)
+    def score(self, watch: RateWatch, probe: Probe, minimum_of: float, judged: Judged, is_open: np.ndarray) -> Read:
+        read = super().score(watch, probe, minimum_of, judged, is_open)
         offset = window_thresholds(Severity(warning=0.0), probe.size)[1]
         some = np.flatnonzero(read.alarms & (read.score - offset >= LEAST))
         if len(some):
             end = int(judged.x.time[0])
-            names = [self.entities.names[slot] for slot in judged.slot[some].tolist()]  # rows have new owners later
-            vendor = np.array([int(name[0].removeprefix("v_")) for name in names if name], dtype=np.int64)
-            self.log[self._name(probe, self.plan.watches[probe.signal].index(watch))].append(
+            names = [self.whose(slot)[0] for slot in judged.slot[some].tolist()]  # rows have new owners later
+            vendor = np.array([int(name.removeprefix("v_")) for name in names], dtype=np.int64)
+            self.log[_name(self.plan, probe, self.plan.watches[probe.signal].index(watch))].append(
                 Scores(np.full(len(some), end), vendor, read.score[some] - offset))  # fmt: skip
         return read
+
+
+def _name(plan: Plan, probe: Probe, test: int) -> str:
+    """Signal, test and window: `low_stars.2 7d`."""
+    window = plan.signals[probe.signal].tests[test].windows[probe.window]
+    return f"{plan.names[probe.signal]}.{test + 1} {window.split()[0]}"
+
+
+class LoggingEngine(Engine):
+    """The engine, with a judge that notes what it reads."""
+
+    def __init__(self, spec: Catalogue) -> None:
+        self.log: dict[str, list[Scores]] = {}
+        super().__init__(spec, "creator-events", 0)
+        self.log |= {_name(self.plan, probe, probe.tests[0]): [] for probe in self.plan.probes}
+
+    def _judge_of(self) -> Judge:
+        judge = LoggingJudge(self.plan, self.rules, self.writer.whose, self.counts)
+        judge.log = self.log
+        return judge
 
 
 def run(reviews: Reviews, spec: Catalogue) -> tuple[dict[str, Scores], list[Alert]]:
