@@ -11,11 +11,14 @@ is done again, and comes out the same.
 """
 
 import asyncio
+import functools
 import gc
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from aiokafka.errors import ProducerClosed
+from faust.exceptions import ProducerSendError
 from mode import get_logger
 
 from config.catalogue import CatalogueError, load, unpack
@@ -201,7 +204,6 @@ class Worker:
                 self.metrics.position(run.partition, run.next_offset, run.highwater, run.records[-1].timestamp)
                 self.ends[run.partition] = run.highwater
                 await self.publish(run.partition, out, len(run.records))
-            await asyncio.sleep(0)  # timers and heartbeats have their turn between two runs
 
     async def publish(self, partition: int, out: Output, records: int = 0) -> None:
         await self.sink.publish(partition, out)
@@ -293,6 +295,7 @@ class Worker:
     async def beat(self) -> None:
         """The loop is alive: say so, how far each shard is, and how long the brokers are away."""
         self.wait_for_brokers(max(self.source.contact.silent_seconds, self.sink.waiting_seconds))
+        self.metrics.group_silence(self.source.contact.unconfirmed_seconds)
         owned = sorted(self.source.owned & self.shards.keys())
         progress = {}
         for partition in owned:
@@ -356,6 +359,21 @@ class Worker:
             self.metrics.checkpointed(partition, written.topic, written.disk, now - began)
 
 
+def _until_the_stop(worker: Worker, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """A timer that writes: a stop that can't wait for it any longer closes the producer under it, which is no fault."""
+
+    @functools.wraps(work)
+    async def timer() -> None:
+        try:
+            await work()
+        except (ProducerClosed, ProducerSendError) as error:
+            if not worker.source.stopping or not isinstance(error.__cause__ or error, ProducerClosed):
+                raise
+            log.warning("%s was cut off by the stop: it is done again after the restart", work.__name__)
+
+    return timer
+
+
 def _refused(partition: int, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"partition {partition}: {error}; go back to what wrote it, or start anew with another group and topic prefix"
@@ -367,8 +385,8 @@ def build(settings: Settings) -> Worker:
     catalogue, topics = load(settings.config), Topics.with_prefix(settings.topic_prefix)
     worker = Worker(settings, catalogue, topics, Metrics(catalogue), pseudonyms_for(catalogue))
     worker.app.agent(worker.source.topic)(worker.watch)
-    worker.app.timer(min(1.0, settings.tick_seconds / 4))(worker.tick)
-    worker.app.timer(settings.checkpoint_seconds)(worker.checkpoint_all)
+    worker.app.timer(min(1.0, settings.tick_seconds / 4))(_until_the_stop(worker, worker.tick))
+    worker.app.timer(settings.checkpoint_seconds)(_until_the_stop(worker, worker.checkpoint_all))
     worker.app.timer(settings.reload_seconds)(worker.reload)
     worker.app.timer(LOOK_SECONDS)(worker.look)
     worker.app.timer(1.0)(worker.beat)

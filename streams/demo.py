@@ -38,7 +38,7 @@ from streams.simulate import Events, Label, Simulation, simulate
 from streams.tables import scorecard_lines, scorecard_table, time_text
 from streams.topics import Topics, create
 
-PARTITIONS = 4
+PARTITIONS = 2
 PLANTED = ("account_takeover", "complaint_surge", "fake_engagement", "order_spike", "refund_surge", "violation_burst")
 RECALL_MIN = 0.68  # of 42: what is caught in 80 of 100 is fewer by chance in one market of 40
 FALSE_MAX = 2.0  # per 1,000 creator-days, in the long run

@@ -38,7 +38,7 @@ def fixed(x: Any) -> Ints:
 
 def whole(x: Floats) -> Ints:
     """Rounded, at most FIXED_MAX."""
-    return np.rint(np.clip(x, -FIXED_MAX, FIXED_MAX)).astype(np.int64)
+    return np.rint(within(x, -FIXED_MAX, FIXED_MAX)).astype(np.int64)
 
 
 def add_up(at: Ints, values: Ints, n: int) -> Ints:

@@ -80,6 +80,9 @@ DEFINITIONS: dict[str, tuple[Definition, ...]] = {
         Definition("gauge", "brokers_away_seconds", "",
             "How long no broker has answered, or none has acknowledged the oldest alert or checkpoint that was sent.",
             "Some seconds: look at Kafka. The worker waits, loses nothing, and ends at limits.brokers_away_seconds."),
+        Definition("gauge", "group_silence_seconds", "",
+            "How long ago the heartbeat was sent that the group last answered with: you are a member.",
+            "Over 6: its partitions may be another's, so nothing is judged. Look for a worker without processor time."),
         Definition("gauge", "consumer_lag_seconds", "partition",
             "How long ago the newest applied record was appended; 0 when nothing waits.",
             "This late alerts are because of us. As for consumer_lag_records."),
@@ -287,7 +290,7 @@ class Metrics:
         self._assigned: frozenset[int] = frozenset()
         self._restoring: dict[int, float] = {}  # by partition, those that have no view yet: how much is done
         self._refused = False  # the newest configuration
-        self._away = 0.0  # s
+        self._away = self._silence = 0.0  # s
         self._build = version("ripcurrent"), platform.python_version()
         for one in (definition for section in DEFINITIONS.values() for definition in section):
             name, labels = PREFIX + one.name, one.labels.split()
@@ -336,6 +339,10 @@ class Metrics:
     def brokers_away(self, seconds: float) -> None:
         """For so long the brokers have not answered, or not acknowledged something."""
         self._away = seconds
+
+    def group_silence(self, seconds: float) -> None:
+        """For so long the group has not confirmed the membership."""
+        self._silence = seconds
 
     def tick(self) -> None:
         """A tick was obeyed."""
@@ -492,6 +499,7 @@ class Metrics:
             "consumer_lag_records": {p: n for p, (n, _) in placed.items()},
             "consumer_lag_seconds": {p: max(now - at / 1_000, 0.0) if n else 0.0 for p, (n, at) in placed.items()},
             "brokers_away_seconds": {(): self._away},
+            "group_silence_seconds": {(): self._silence},
             "watermark_seconds": timed,
             "watermark_lag_seconds": {p: now - at for p, at in timed.items()},
             "waiting_events": {p: view.waiting for p, view in by_partition.items()},

@@ -48,7 +48,12 @@ class Contact:
     @property
     def sure(self) -> bool:
         """Nobody else can own what we own: the group, asked within the session, has said that we are a member."""
-        return time.monotonic() - self._confirmed < self._sure_seconds
+        return self.unconfirmed_seconds < self._sure_seconds
+
+    @property
+    def unconfirmed_seconds(self) -> float:
+        """Since we asked what the group last answered so."""
+        return time.monotonic() - self._confirmed
 
     @property
     def silent_seconds(self) -> float:

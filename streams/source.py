@@ -18,6 +18,7 @@ not restored. Any other one is.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from faust.app import BootStrategy
 from faust.types import TP
 from mode import CrashingSupervisor, get_logger
 
+from streams.pace import Pace
 from streams.patience import Contact, end_after
 from streams.transport import Run, Transport
 
@@ -90,10 +92,12 @@ class Source:
         self._generation = -1  # of the group when _held was made to match
         self._ready = False  # _held is what _assigned says
         self.contact = Contact(self.settings.sure_seconds)
+        self.stopping = False
         self._epoch = 0
         self._durable: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._committing = asyncio.Lock()
+        self._pace = Pace()
         self._idle = asyncio.Event()  # no run is in the agent's hands
         self._idle.set()
         # Without acks Faust neither commits the topic nor keeps a list of the offsets it could commit.
@@ -119,19 +123,23 @@ class Source:
         return dict(self._held)
 
     async def runs(self, stream: AsyncIterator[Run]) -> AsyncIterator[Run]:
-        """Every run once and in order; asking for the next one says that the last is done with."""
+        """Every run once and in order, long ones in parts; asking for the next one says that the last is done with."""
         async for run in stream:
-            while not self.contact.sure and run.epoch == self._epoch:
-                await asyncio.sleep(SURE_SECONDS)
-            if run.epoch != self._epoch or run.partition not in self._held:
-                continue  # fetched before a seek: its records come again, here or at the new owner
-            due = self._held[run.partition]
-            if run.start != due:
-                raise RuntimeError(f"partition {run.partition} was to go on at {due}, not at {run.start}")
-            self._held[run.partition] = run.next_offset
-            self._idle.clear()
-            yield run
-            self._idle.set()
+            for part in self._pace.parts(run):
+                while not self.contact.sure and part.epoch == self._epoch:
+                    await asyncio.sleep(SURE_SECONDS)
+                if part.epoch != self._epoch or part.partition not in self._held:
+                    break  # fetched before a seek: its records come again, here or at the new owner
+                due = self._held[part.partition]
+                if part.start != due:
+                    raise RuntimeError(f"partition {part.partition} was to go on at {due}, not at {part.start}")
+                self._held[part.partition] = part.next_offset
+                self._idle.clear()
+                began = time.perf_counter()
+                yield part
+                self._pace.took(len(part.records), time.perf_counter() - began)
+                self._idle.set()
+                await asyncio.sleep(0)  # timers and heartbeats have their turn between two parts
 
     def durable(self, partition: int, offset: int) -> None:
         """The effects of all records before `offset` are safe: commit it, within commit_seconds or now."""
@@ -184,6 +192,7 @@ class Source:
         await self.commit()
 
     async def _before_shutdown(self, _app: Any, **_: Any) -> None:
+        self.stopping = True
         end_after(self.settings.stop_seconds)
         await self._give_up()
 

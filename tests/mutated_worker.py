@@ -1,9 +1,13 @@
-"""A worker with one thing broken on purpose: the chaos suite has to notice.
+"""A worker with one thing broken on purpose: the chaos suite has to notice. And one that loses its power in the midst
+of its first checkpoint that follows on another.
 
     python -m tests.mutated_worker offset_ahead run
+    python -m tests.mutated_worker dies_behind_a_block run
 """
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -101,6 +105,22 @@ def _accept_torn() -> None:
     checkpoint.whole = lambda manifest, held: True
 
 
+def _die(kind: str, share: float) -> None:
+    """As soon as this share of a checkpoint's blocks (b/), or its manifest (m/), is acknowledged, the power fails."""
+    put = Vault._put
+
+    async def dying(self: Vault, keys: dict[str, bytes] | dict[str, None]) -> list[int]:
+        if not self.kept or not all(key.startswith(kind) for key in keys) or None in keys.values():
+            return await put(self, keys)
+        count = max(int(share * len(keys)), 1)
+        print(f"the power fails behind {count} of {len(keys)} {kind}", flush=True)
+        await put(self, dict(list(keys.items())[:count]))  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("a killed process goes on")
+
+    Vault._put = dying  # type: ignore[method-assign]
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "offset_ahead": lambda: _offset_by(1),  # a record is lost at each restart
     "offset_behind": lambda: _offset_by(-1),  # a record counts twice at each restart
@@ -109,10 +129,16 @@ MUTATIONS: dict[str, Callable[[], None]] = {
     "torn_manifest_accepted": _accept_torn,
     "commit_before_checkpoint": _commit_first,
 }
+DEATHS: dict[str, Callable[[], None]] = {
+    "dies_behind_a_block": lambda: _die("b/", 0.0),
+    "dies_behind_half_of_the_blocks": lambda: _die("b/", 0.5),
+    "dies_behind_all_blocks": lambda: _die("b/", 1.0),
+    "dies_behind_the_manifest": lambda: _die("m/", 1.0),
+}
 HARMLESS = ("commit_before_checkpoint",)  # a restart begins where its checkpoint says, whatever the group's offset is
 
 if __name__ == "__main__":
     from streams.cli import main
 
-    MUTATIONS[sys.argv.pop(1)]()
+    (MUTATIONS | DEATHS)[sys.argv.pop(1)]()
     main()

@@ -24,7 +24,7 @@ from tests.integration.workers import (
     workers,
 )
 
-PARTITIONS = 4
+PARTITIONS = 2
 BAD = (
     b"not json",
     b'{"event_id":"x"}',

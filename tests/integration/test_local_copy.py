@@ -3,61 +3,11 @@
 import shutil
 from pathlib import Path
 
-from streams import checkpoint
-from streams.local_copy import INDEX, LocalCopy
-from streams.topics import Topics, create
-from tests.chaos_quiet import START, event, send
-from tests.integration.test_worker import environ
-from tests.integration.torn import newest_checkpoint
-from tests.integration.workers import WorkerProcess, committed, wait_until, workers
+from streams.local_copy import INDEX
+from tests.integration.deployment import Deployment
+from tests.integration.workers import committed, wait_until, workers
 
 RESTORES = "ripcurrent_checkpoint_restores_total"
-
-
-class Deployment:
-    """One partition, and workers of it one after the other."""
-
-    def __init__(self, kafka: str, name: str, folder: Path, running: list[WorkerProcess]) -> None:
-        self.topics, self.folder, self.running = Topics.with_prefix(f"{name}-"), folder, running
-        self.kafka, self.name, self.sent, self.first = kafka, name, 0, 0
-        create(kafka, self.topics.specs(1, 1))
-
-    @property
-    def copy(self) -> Path:
-        return self.folder / self.topics.checkpoints / "0"
-
-    @property
-    def behind(self) -> float:
-        return self.running[-1].metric("ripcurrent_checkpoint_behind_bytes")
-
-    def worker(self, *, local: bool = True, **more: str) -> WorkerProcess:
-        """Begun, and owning the partition."""
-        for one in self.running:
-            if one.running:
-                one.kill()
-        more |= {"RIPCURRENT_STATE_DIR": str(self.folder)} if local else {}
-        log = self.folder / f"{self.name}-{len(self.running)}.log"
-        self.running.append(WorkerProcess(log, **environ(self.kafka, self.name, **more)))
-        worker = self.running[-1]
-        wait_until("the shard is restored", lambda: worker.metric("ripcurrent_restored_partitions") == 1, 60, [worker])
-        return worker
-
-    def work(self, worker: WorkerProcess, *, on_topic: bool = True) -> None:
-        """A hundred orders, and the checkpoint that holds them all, or the copy."""
-        times = range(self.first + self.sent, self.first + self.sent + 100)
-        send(self.kafka, self.topics.source, [event(f"c{i % 9}", "order.paid", START + 60_000 * i) for i in times])
-        end = self.sent = self.sent + 100
-        held = self.held_by_topic if on_topic else self.held_by_copy
-        wait_until("a state with all of them is safe", lambda: held() == end, 60, [worker])
-
-    def held_by_topic(self) -> int:
-        manifest = newest_checkpoint(self.kafka, self.topics.checkpoints, 0).manifest
-        return manifest.next_offset if manifest is not None else 0
-
-    def held_by_copy(self) -> int:
-        copy = LocalCopy(self.folder, self.topics.checkpoints, 0).read()
-        manifest = checkpoint.newest(copy.stored).manifest if copy is not None else None
-        return manifest.next_offset if manifest is not None else 0
 
 
 def test_a_restart_takes_the_copy_where_it_is_not_behind_the_topic(kafka: str, tmp_path: Path) -> None:
