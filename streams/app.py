@@ -96,7 +96,7 @@ class Worker:
         vault = Vault(self.sink, self.settings.bootstrap_servers, self.topics, partition, self._copy_of(partition))
         telling = asyncio.create_task(self._tell(vault))
         try:
-            ticks = await vault.begin_epoch()
+            ticks = await self._begin(vault)
             found = await self._found(vault, ticks)
             if found is not None:
                 engine = await asyncio.to_thread(self._restored, partition, found.snapshot)
@@ -127,6 +127,12 @@ class Worker:
             if (now := time.monotonic()) - told >= TOLD_SECONDS:
                 told, done = now, 100 * vault.progress
                 log.info("partition %d: restoring, %.0f %% after %.0f s", vault.partition, done, now - began)
+
+    async def _begin(self, vault: Vault) -> list[tuple[int, Tick]]:
+        try:
+            return await vault.begin_epoch(await self.source.partitions())
+        except CheckpointError as error:
+            raise _refused(vault.partition, error) from None
 
     async def _found(self, vault: Vault, ticks: list[tuple[int, Tick]]) -> Restored | None:
         try:
@@ -376,7 +382,7 @@ def _until_the_stop(worker: Worker, work: Callable[[], Awaitable[None]]) -> Call
 
 def _refused(partition: int, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"partition {partition}: {error}; go back to what wrote it, or start anew with another group and topic prefix"
+        f"partition {partition}: {error}; go back to what was before, or start anew with another group and topic prefix"
     )
 
 

@@ -169,6 +169,11 @@ class Source:
         found = await self._app.consumer.ends([TP(topic, partition) for partition in partitions])
         return {tp.partition: end for tp, end in found.items()}
 
+    async def partitions(self) -> int:
+        """How many the source has."""
+        count: int = await self._app.consumer.partitions_of(self.settings.topic)
+        return count
+
     def _tp(self, partition: int) -> TP:
         return TP(self.settings.topic, partition)
 

@@ -28,6 +28,7 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     markets: tuple[str, ...] = ()  # to forget it there; none: everywhere
     asked: int | None = None  # offset in the ticks topic of the request that this answers; None in a request
     found: tuple[str, ...] = ()  # markets in which the creator was known, for who asked
+    partitions: int | None = None  # of the source, when this epoch began
 
     @property
     def moves(self) -> bool:
@@ -47,6 +48,16 @@ decode_tick = msgspec.json.Decoder(Tick).decode
 def first_catalogue(log: Iterable[tuple[int, Tick]]) -> str | None:
     """The packed configuration under which a partition began: for an owner that finds no checkpoint."""
     return next((tick.catalogue for _, tick in log if tick.begins), None)
+
+
+def spread_over(log: Iterable[tuple[int, Tick]]) -> int | None:
+    """Over how many partitions creators were spread when the newest epoch here began; None where it says nothing.
+
+    >>> spread_over([(0, Tick(0, 1, partitions=4)), (1, Tick(0, 1, 5, 900))])
+    4
+    """
+    told = [tick.partitions for _, tick in log if tick.partitions is not None]
+    return told[-1] if told else None
 
 
 def valid(log: Iterable[tuple[int, Tick]]) -> Iterator[tuple[int, Tick]]:

@@ -13,6 +13,7 @@ source keep Faust's behaviour: record by record, committed by acknowledgement.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +27,7 @@ from faust.types import TP, ConsumerMessage
 from mode import get_logger
 
 from streams.columns import Record
-from streams.patience import hasten, never_give_up, patiently, stop
+from streams.patience import RETRY_SECONDS, hasten, never_give_up, patiently, stop
 
 if TYPE_CHECKING:
     from streams.source import Source
@@ -128,6 +129,13 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             return {}
         return found
 
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has, asked now: what a member knows may be minutes old."""
+        consumer = self._ensure_consumer()
+        while not await consumer._client.force_metadata_update() or not consumer.partitions_for_topic(topic):
+            await asyncio.sleep(RETRY_SECONDS)
+        return len(consumer.partitions_for_topic(topic))
+
     async def _fetch_records(self, consumer: Any, active: set[TP], **kwargs: Any) -> dict[TP, list[Any]]:
         """A run of each partition that has records: aiokafka would first empty the busy one's buffer."""
         fetched = self._runs(await super()._fetch_records(consumer, active, **kwargs))
@@ -176,6 +184,10 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         """Where these partitions end now; of those only of which it is known."""
         found: dict[TP, int] = await self._thread.call_thread(self._thread.ends, tps)
         return found
+
+    async def partitions_of(self, topic: str) -> int:
+        count: int = await self._thread.call_thread(self._thread.partitions_of, topic)
+        return count
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         if not isinstance(record, Run):

@@ -19,7 +19,7 @@ from streams.patience import RETRY_SECONDS, patiently, stop
 from streams.security import for_aiokafka
 from streams.sink import Sink
 from streams.state import Snapshot
-from streams.ticks import Tick, agree, decode_tick, encode_tick, unanswered, valid
+from streams.ticks import Tick, agree, decode_tick, encode_tick, spread_over, unanswered, valid
 from streams.topics import Topics
 
 log = get_logger(__name__)
@@ -148,16 +148,30 @@ class Vault:
         sent = [await self._sink.send(self._checkpoints, k.encode(), v, self.partition) for k, v in keys.items()]
         return [(await one).offset for one in sent]
 
-    async def begin_epoch(self) -> list[tuple[int, Tick]]:
-        """Announce a new owner, and read all ticks that count up to the announcement."""
+    async def begin_epoch(self, partitions: int) -> list[tuple[int, Tick]]:
+        """Announce a new owner, and read all ticks that count up to the announcement. CheckpointError if the source has
+        other `partitions` than when there was an owner before: its creators were spread over other shards.
+        """
         known = await self._read_ticks()
+        await self._refuse_other_shards(known, partitions)
         while True:
             self.epoch = max((tick.epoch for _, tick in known), default=0) + 1
-            ours = await self._write_tick(Tick(self.partition, self.epoch))
+            ours = await self._write_tick(Tick(self.partition, self.epoch, partitions=partitions))
             known = await self._still_ours(ours)
             if all(tick.epoch < self.epoch for offset, tick in known if offset < ours):
                 self.requests = unanswered(known)
                 return list(valid(known))  # else the first reading had missed an epoch: a new one, above it
+
+    async def _refuse_other_shards(self, known: list[tuple[int, Tick]], partitions: int) -> None:
+        if not known and self.partition:  # a partition that nobody owned yet may have been added: ask the first
+            records = await read_all(self._bootstrap, self._ticks, 0)
+            known = [(record.offset, decode_tick(record.value)) for record in records]
+        before = spread_over(known)
+        if before not in (None, partitions):
+            raise CheckpointError(
+                f"the source had {before} partitions and has {partitions} now: creators have moved between shards, and "
+                f"their state has not"
+            )
 
     async def _still_ours(self, through: int) -> list[tuple[int, Tick]]:
         """All that stands on the ticks topic; an error if an owner came after us."""

@@ -176,7 +176,8 @@ def test_another_configuration_or_engine_is_refused_with_both_names(engine: Engi
 
 def test_the_refusal_names_the_partition_and_the_two_ways_out() -> None:
     said = str(_refused(3, CheckpointError("the checkpoint has engine version 6, this worker 7")))
-    assert said.startswith("partition 3: the checkpoint has engine version 6, this worker 7; go back to what wrote it")
+    wrote = "partition 3: the checkpoint has engine version 6, this worker 7; go back to what was before"
+    assert said.startswith(wrote)
     assert "another group and topic prefix" in said
 
 

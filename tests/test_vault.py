@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from streams import vault
+from streams.errors import CheckpointError
 from streams.ticks import Tick, encode_tick
 from streams.topics import Topics
 
@@ -40,7 +41,7 @@ def owner(partition: Partition, monkeypatch: pytest.MonkeyPatch) -> vault.Vault:
 
 def test_a_new_owner_has_the_next_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = owner(Partition(1, 2), monkeypatch)
-    asyncio.run(ours.begin_epoch())
+    asyncio.run(ours.begin_epoch(1))
     assert ours.epoch == 3
 
 
@@ -48,7 +49,7 @@ def test_an_announcement_that_is_not_shown_yet_is_waited_for(monkeypatch: pytest
     partition = Partition(1, 2)
     partition.hidden = [0, 1, 1]
     ours = owner(partition, monkeypatch)
-    asyncio.run(ours.begin_epoch())
+    asyncio.run(ours.begin_epoch(1))
     assert ours.epoch == 3
     assert len(partition.values) == 3
 
@@ -57,8 +58,34 @@ def test_an_epoch_that_was_not_shown_is_not_taken_a_second_time(monkeypatch: pyt
     partition = Partition(1, 2)
     partition.hidden = [1]
     ours = owner(partition, monkeypatch)
-    asyncio.run(ours.begin_epoch())
+    asyncio.run(ours.begin_epoch(1))
     assert ours.epoch == 3
+
+
+def test_an_owner_of_a_source_that_was_spread_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    partition = Partition(1)  # by an owner that did not say
+    asyncio.run(owner(partition, monkeypatch).begin_epoch(4))
+    asyncio.run(owner(partition, monkeypatch).begin_epoch(4))
+    epochs = len(partition.values)
+    with pytest.raises(CheckpointError, match="had 4 partitions and has 6 now"):
+        asyncio.run(owner(partition, monkeypatch).begin_epoch(6))
+    assert len(partition.values) == epochs  # nothing was announced
+
+
+def test_an_owner_of_a_partition_that_was_added_asks_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Partition()
+    asyncio.run(owner(first, monkeypatch).begin_epoch(4))
+    added = Partition()
+
+    async def read(_bootstrap: str, _topic: str, partition: int) -> list[Any]:
+        return await (first if partition == 0 else added).read()
+
+    ours = owner(added, monkeypatch)
+    ours.partition = 5
+    monkeypatch.setattr(vault, "read_all", read)
+    with pytest.raises(CheckpointError, match="had 4 partitions and has 6 now"):
+        asyncio.run(ours.begin_epoch(6))
+    assert added.values == []
 
 
 def test_who_comes_after_us_ends_us(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +93,7 @@ def test_who_comes_after_us_ends_us(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = owner(partition, monkeypatch)
 
     async def two() -> None:
-        await ours.begin_epoch()
+        await ours.begin_epoch(1)
         partition.values.append(encode_tick(Tick(0, 3)))
         await ours.write_tick(5, 7)
 

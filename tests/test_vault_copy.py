@@ -58,7 +58,7 @@ async def owner(kafka: Kafka, folder: Path | None) -> tuple[vault.Vault, vault.R
     """The next owner of the partition, and what it begins from."""
     copy = None if folder is None else LocalCopy(folder, TOPICS.checkpoints, 0)
     new = vault.Vault(kafka, "", TOPICS, 0, copy)  # type: ignore[arg-type]
-    ticks = await new.begin_epoch()
+    ticks = await new.begin_epoch(1)
     return new, await new.restore(ticks)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kafka.admin import KafkaAdminClient
 
 from streams.records import decode_alert
 from streams.topics import Topics, create
@@ -102,6 +103,25 @@ def test_a_restored_checkpoint_is_committed_though_nothing_new_comes(kafka: str,
         running[:] = [WorkerProcess(tmp_path / "second.log", **settings | {"RIPCURRENT_GROUP": "another"})]
         wait_until("the commit", lambda: committed(kafka, "another", topics.source) == {0: 300}, 60, running)
         assert running[0].stop() == 0
+
+
+def test_partitions_that_are_added_to_the_source_are_refused_with_what_to_do(kafka: str, tmp_path: Path) -> None:
+    """While a worker runs, and at the next start: creators would go on in shards that don't know them."""
+    topics = Topics.with_prefix("added-")
+    create(kafka, topics.specs(1, 1))
+    settings = environ(kafka, "added")
+    with workers() as running:
+        running.append(WorkerProcess(tmp_path / "first.log", **settings))
+        first = running[0]
+        wait_until("it owns the partition", lambda: first.metric("ripcurrent_restored_partitions") == 1, 60, running)
+        admin = KafkaAdminClient(bootstrap_servers=kafka)
+        admin.create_partitions(dict.fromkeys((topics.source, topics.ticks, topics.checkpoints), 2))
+        admin.close()
+        running.append(WorkerProcess(tmp_path / "second.log", **settings))  # makes the group share anew
+        assert running[1].wait(60) == 1
+        said = running[1].log.read_text()
+        assert "the source had 1 partitions and has 2 now" in said
+        assert "start anew with another group and topic prefix" in said
 
 
 FAILING = """
