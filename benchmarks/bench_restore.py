@@ -1,18 +1,21 @@
 """How long does a shard of many creators need to be itself again, from its copy on disk and from the topic alone?
 
-    python benchmarks/bench_restore.py [--creators 200000] [--hours 30] [--kafka]
+    python benchmarks/bench_restore.py [--creators 200000] [--hours 30] [--all-types] [--kafka]
 
 One shard with all shipped signals is fed orders, clicks and engagement of so many creators, spread evenly over the
-hours. Its state is written as the worker writes it; then a new engine is brought back from the folder: reading,
-checksums, arrays and all. Two more, one pane and one hour later, say what a copy writes again. With `--kafka` an Apache
-Kafka is started, as for the tests; the same checkpoint is written to its topic, and read from there as by a worker
-without a disk. At last the restored engine and the first one are fed the same hour: whether a backlog is worked off
-as fast as before. Prints what took how long, and ends with one line of JSON.
+hours; with `--all-types` a simulated market of them, with a tenth of the usual orders, clicks and engagement. Its state
+is written as the worker writes it; then a new engine is brought back from the folder: reading, checksums, arrays and
+all. Two more, one pane and one hour later, say what a copy writes again. With `--kafka` an Apache Kafka is started, as
+for the tests; the same checkpoint is written to its topic, and read from there as by a worker without a disk. At last
+the restored engine and the first one are fed the same hour: whether a backlog is worked off as fast as before. Prints
+what took how long, and ends with one line of JSON.
 """
 
 import argparse
 import asyncio
+import itertools
 import json
+import math
 import resource
 import tempfile
 import time
@@ -29,6 +32,7 @@ from streams.broker import local_kafka
 from streams.columns import Record
 from streams.engine import Engine
 from streams.local_copy import LocalCopy, Root
+from streams.simulate import Simulation, simulate
 from streams.topics import Topics, create
 from streams.vault import MARK, read_all
 
@@ -40,18 +44,50 @@ BATCH = 10_000
 TOPIC = "creator-events"
 
 
-def records(creators: int, hours: float, first: int, since: int, rng: np.random.Generator) -> Iterator[list[Record]]:
+class Drawn:
     """Events of creators drawn at random, in the order of time; the first ones name every creator once."""
-    n = int(creators * hours * PER_HOUR)
-    whose = rng.integers(0, creators, n)
-    if first == 0:
-        whose[:creators] = np.arange(creators)
-    at = since + np.sort(rng.integers(0, int(hours * HOUR), n))
-    kind = rng.integers(0, len(KINDS), n)
-    for begin in range(0, n, BATCH):
-        some = slice(begin, begin + BATCH)
-        rows = zip(whose[some].tolist(), at[some].tolist(), kind[some].tolist(), strict=True)
-        yield [_record(first + begin + i, *row) for i, row in enumerate(rows)]
+
+    def __init__(self, creators: int) -> None:
+        self.creators, self.offset, self.now, self.rng = creators, 0, START, np.random.default_rng(1)
+
+    def next(self, hours: float) -> Iterator[list[Record]]:
+        n = int(self.creators * hours * PER_HOUR)
+        whose = self.rng.integers(0, self.creators, n)
+        if self.offset == 0:
+            whose[: self.creators] = np.arange(self.creators)
+        at = self.now + np.sort(self.rng.integers(0, int(hours * HOUR), n))
+        kind = self.rng.integers(0, len(KINDS), n)
+        first, self.offset, self.now = self.offset, self.offset + n, self.now + int(hours * HOUR)
+        for begin in range(0, n, BATCH):
+            some = slice(begin, begin + BATCH)
+            rows = zip(whose[some].tolist(), at[some].tolist(), kind[some].tolist(), strict=True)
+            yield [_record(first + begin + i, *row) for i, row in enumerate(rows)]
+
+
+class Simulated:
+    """Events of all types, of a market whose creators are smaller than usual."""
+
+    VOLUME = 0.1
+
+    def __init__(self, creators: int, hours: float) -> None:
+        spec = Simulation(seed=1, start_ms=START, creators=creators, days=math.ceil(hours / 24), volume=self.VOLUME)
+        self.events, self.offset, self.now = simulate(spec)[0].iter_records(), 0, START
+        self.waiting: list[tuple[bytes, bytes, int]] = []
+
+    def next(self, hours: float) -> Iterator[list[Record]]:
+        self.now += int(hours * HOUR)
+        batch: list[Record] = []
+        for key, value, at in itertools.chain(self.waiting, self.events):
+            if at >= self.now:
+                self.waiting = [(key, value, at)]
+                break
+            batch.append(Record(self.offset, key, value))
+            self.offset += 1
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
 
 def _record(offset: int, creator: int, at: int, kind: int) -> Record:
@@ -65,20 +101,17 @@ def _record(offset: int, creator: int, at: int, kind: int) -> Record:
 class Shard:
     """The engine, what it was fed, and the checkpoint that was last written."""
 
-    def __init__(self, creators: int, folder: Path) -> None:
-        self.engine, self.creators = Engine(load(), TOPIC, 0), creators
+    def __init__(self, source: Drawn | Simulated, folder: Path) -> None:
+        self.engine, self.source = Engine(load(), TOPIC, 0), source
         self.copy = LocalCopy(folder, TOPIC, 0)
         self.before: checkpoint.Manifest | None = None
-        self.offset, self.now, self.sequence, self.fed_bytes = 0, START, 0, 0
-        self.rng = np.random.default_rng(1)
+        self.sequence = self.fed_bytes = 0
 
     def feed(self, hours: float) -> None:
         self.fed_bytes = 0
-        for batch in records(self.creators, hours, self.offset, self.now, self.rng):
+        for batch in self.source.next(hours):
             self.fed_bytes += sum(len(r.value) for r in batch)
             self.engine.feed(batch)
-            self.offset = batch[-1].offset + 1
-        self.now += int(hours * HOUR)
 
     def save(self) -> dict[str, float]:
         """Seconds and bytes of a checkpoint."""
@@ -158,17 +191,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--creators", type=int, default=200_000)
     parser.add_argument("--hours", type=float, default=30.0)
+    parser.add_argument("--all-types", action="store_true", help="a simulated market")
     parser.add_argument("--kafka", action="store_true", help="also from the topic alone")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        shard = Shard(args.creators, Path(folder))
-        said: dict[str, Any] = {"creators": args.creators}
+        source = Simulated(args.creators, args.hours + 3) if args.all_types else Drawn(args.creators)
+        shard = Shard(source, Path(folder))
+        said: dict[str, Any] = {"creators": args.creators, "all_types": args.all_types}
         for name, hours in (("first", args.hours), ("a_pane_later", 0.25), ("an_hour_later", 1.0)):
             shard.feed(hours)
             said[name] = rounded(shard.save())
             print(name, said[name], flush=True)
         offset = shard.engine.next_offset
-        backlog = list(records(args.creators, 1.0, shard.offset, shard.now, shard.rng))
+        said["entities"] = len(shard.engine.entities.slots)
+        backlog = list(source.next(1.0))
         said["events_per_cpu_s_before"] = round(drained(shard.engine, backlog))
         del shard.engine
         engine, took = restore(shard.copy)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from streams import broker
-from streams.broker import ENVIRONMENT, Broker, BrokerError, local_kafka, node_properties, start_broker
+from streams.broker import ENVIRONMENT, Broker, BrokerError, local_kafka, start_broker
+from streams.broker_base import UnavailableError
+from streams.broker_java import KAFKA_VERSION, kafka_jars, node_properties
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +25,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ways that were tried; none of them works unless a test says so."""
     tried: list[str] = []
 
-    def fail(name: str) -> None:
+    def fail(name: str, attribute: str) -> None:
         def way(logs: Path) -> Broker:
             tried.append(name)
-            raise broker._UnavailableError(f"no {name}")
+            raise UnavailableError(f"no {name}")
 
-        monkeypatch.setattr(broker, f"_{name}", way)
+        monkeypatch.setattr(broker, attribute, way)
 
-    fail("container")
-    fail("java")
+    fail("container", "_container")
+    fail("java", "java_broker")
     return tried
 
 
@@ -39,7 +41,7 @@ def test_an_address_in_the_environment_is_used_and_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, asked: list[str]
 ) -> None:
     monkeypatch.setenv(ENVIRONMENT, "kafka.example:9092")
-    monkeypatch.setattr(broker, "_wait_for_cluster", lambda *_: None)
+    monkeypatch.setattr(broker, "wait_for_cluster", lambda *_: None)
     with local_kafka() as given:
         assert (given.bootstrap_servers, given.kind) == ("kafka.example:9092", "given")
         assert given.keep_log(Path("nowhere")) is None
@@ -80,7 +82,7 @@ def test_a_container_comes_before_java(monkeypatch: pytest.MonkeyPatch, asked: l
 def test_java_is_taken_where_no_docker_engine_answers(
     monkeypatch: pytest.MonkeyPatch, asked: list[str]
 ) -> None:
-    monkeypatch.setattr(broker, "_java", lambda logs: Broker("j:1", "java"))
+    monkeypatch.setattr(broker, "java_broker", lambda logs: Broker("j:1", "java"))
     assert start_broker().kind == "java"
     assert asked == ["container"]
 
@@ -129,26 +131,26 @@ def test_what_maven_complained_of_is_in_the_one_line_and_no_half_cache_stays(
 ) -> None:
     script(programs / "mvn", "mkdir libs; touch libs/half.jar; echo '[ERROR] no route to host'; exit 1")
     with pytest.raises(BrokerError, match=r"^Maven could not fetch Kafka: \[ERROR\] no route to host$"):
-        broker.kafka_jars()
+        kafka_jars()
     assert list((tmp_path / "cache" / "ripcurrent").iterdir()) == []
 
 
 def test_the_jars_are_fetched_once(programs: Path, tmp_path: Path) -> None:
     script(programs / "mvn", f"echo x >> {tmp_path}/calls; mkdir libs; touch libs/kafka.jar")
     for _ in range(2):
-        assert [jar.name for jar in broker.kafka_jars().iterdir()] == ["kafka.jar"]
+        assert [jar.name for jar in kafka_jars().iterdir()] == ["kafka.jar"]
     assert (tmp_path / "calls").read_text() == "x\n"
 
 
 def test_a_run_that_was_slower_than_another_takes_what_the_other_fetched(
     programs: Path, tmp_path: Path
 ) -> None:
-    whole = tmp_path / "cache" / "ripcurrent" / f"kafka-{broker.KAFKA_VERSION}"
+    whole = tmp_path / "cache" / "ripcurrent" / f"kafka-{KAFKA_VERSION}"
     script(
         programs / "mvn",
         f"mkdir libs; touch libs/slow.jar; mkdir -p {whole}/libs; touch {whole}/libs/fast.jar",
     )
-    assert [jar.name for jar in broker.kafka_jars().iterdir()] == ["fast.jar"]
+    assert [jar.name for jar in kafka_jars().iterdir()] == ["fast.jar"]
     assert [path.name for path in whole.parent.iterdir()] == [whole.name]
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from streams import broker
+from streams.broker_base import speaks_kafka
+from streams.broker_java import LOG4J, cluster_id, find_java, free_ports, kafka_jars, node_properties
 
 NODES = (1, 2, 3)
 PROPERTIES = {
@@ -44,11 +45,11 @@ class Node:
         self._folder = folder
         folder.mkdir()
         (folder / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
-        (folder / "log4j2.properties").write_text(broker.LOG4J)
+        (folder / "log4j2.properties").write_text(LOG4J)
         self._process: subprocess.Popen[bytes] | None = None
 
     def _command(self, memory: str, *what: str) -> list[str]:
-        java, libs = broker._find_java(), broker.kafka_jars()
+        java, libs = find_java(), kafka_jars()
         flags = [memory, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"]
         logging = f"-Dlog4j2.configurationFile={self._folder / 'log4j2.properties'}"
         return [java, *flags, logging, f"-Djava.io.tmpdir={self._folder}", "-cp", f"{libs}/*", *what]
@@ -90,18 +91,18 @@ class Cluster:
     """Three nodes; `nodes` to strike one."""
 
     def __init__(self, folder: Path) -> None:
-        ports = broker._free_ports(6)
+        ports = free_ports(6)
         self.ports, voters = ports[:3], dict(zip(NODES, ports[3:], strict=True))
         self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         self.nodes = []
         for number, port in zip(NODES, self.ports, strict=True):
             data = folder / f"node-{number}"
-            properties = broker.node_properties(number, broker_port=port, controller_ports=voters, data=data / "data")
+            properties = node_properties(number, broker_port=port, controller_ports=voters, data=data / "data")
             self.nodes.append(Node(number, data, {**properties, **PROPERTIES}))
 
     def start(self) -> None:
         """Format and start them all; returns when each is a member and answers."""
-        cluster = broker._cluster_id()
+        cluster = cluster_id()
         for node in self.nodes:
             node.format(cluster)
             node.start()
@@ -118,7 +119,7 @@ class Cluster:
         raise TimeoutError(f"the cluster is not whole after {START_SECONDS:g} s")
 
     def _whole(self) -> bool:
-        if not all(broker._speaks_kafka(f"127.0.0.1:{port}") for port in self.ports):
+        if not all(speaks_kafka(f"127.0.0.1:{port}") for port in self.ports):
             return False
         admin = KafkaAdminClient(
             bootstrap_servers=self.bootstrap_servers.split(","), bootstrap_timeout_ms=5_000, request_timeout_ms=5_000

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams import broker
+from streams.broker_base import UnavailableError
+from streams.broker_java import find_java, kafka_jars
 from tests.integration.cluster import Cluster, cluster_of_three
 
 
@@ -12,9 +13,9 @@ from tests.integration.cluster import Cluster, cluster_of_three
 def own_kafka() -> None:
     """Java and Kafka themselves; where the tests' Kafka comes from elsewhere, these tests can't be had."""
     try:
-        broker._find_java()
-        broker.kafka_jars()
-    except broker._UnavailableError as lacking:
+        find_java()
+        kafka_jars()
+    except UnavailableError as lacking:
         pytest.skip(f"no broker of our own: {lacking}")
 
 

@@ -21,7 +21,8 @@ from kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from streams.broker import Broker, _free_ports, java_broker
+from streams.broker_base import Broker
+from streams.broker_java import free_ports, java_broker
 from streams.rights import Right
 
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
@@ -63,7 +64,7 @@ class SecureKafka:
         self.folder = folder
         self.certificates = Certificates(folder, "authority")
         self.stranger = Certificates(folder, "stranger")
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.sasl, self.mutual, self.elsewhere = (f"127.0.0.1:{port}" for port in ports)
         own = _keystore(folder / "broker.store", *self.certificates.sign("broker", "IP:127.0.0.1"))
         other = _keystore(folder / "other.store", *self.certificates.sign("other", "DNS:kafka.example"))

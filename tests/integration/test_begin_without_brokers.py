@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams import broker
+from streams.broker_base import wait_for_cluster
+from streams.broker_java import cluster_id, free_ports, node_properties
 from streams.topics import Topics, create
 from tests.chaos_quiet import START, event, fast_catalogue, send
 from tests.integration.cluster import Node
@@ -18,17 +19,17 @@ class Later:
     """A broker of our own whose address is known before it runs."""
 
     def __init__(self, folder: Path) -> None:
-        port, controller = broker._free_ports(2)
+        port, controller = free_ports(2)
         self.address = f"127.0.0.1:{port}"
-        properties = broker.node_properties(
+        properties = node_properties(
             1, broker_port=port, controller_ports={1: controller}, data=folder / "node" / "data"
         )
         self.node = Node(1, folder / "node", properties)
 
     def start(self) -> None:
-        self.node.format(broker._cluster_id())
+        self.node.format(cluster_id())
         self.node.start()
-        broker._wait_for_cluster(self.address, 90)
+        wait_for_cluster(self.address, 90)
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_worker_that_is_started_first_waits_healthy_and_goes_on_when_the_broke
 
 
 def test_a_worker_that_nobody_answers_ends_at_the_limit_with_one_line(tmp_path: Path) -> None:
-    config, nobody = fast_catalogue(tmp_path / "config"), f"127.0.0.1:{broker._free_ports(1)[0]}"
+    config, nobody = fast_catalogue(tmp_path / "config"), f"127.0.0.1:{free_ports(1)[0]}"
     (config / "engine.yaml").write_text("pane: 5s\nlateness: 1s\nlimits: {brokers_away_seconds: 10}\n")
     with workers() as running:
         settings = environ(nobody, "never", RIPCURRENT_CONFIG=str(config))
@@ -81,7 +82,7 @@ def test_a_worker_that_nobody_answers_ends_at_the_limit_with_one_line(tmp_path: 
 
 
 def test_a_worker_that_waits_can_be_stopped(tmp_path: Path) -> None:
-    config, nobody = fast_catalogue(tmp_path / "config"), f"127.0.0.1:{broker._free_ports(1)[0]}"
+    config, nobody = fast_catalogue(tmp_path / "config"), f"127.0.0.1:{free_ports(1)[0]}"
     with workers() as running:
         running.append(WorkerProcess(tmp_path / "worker.log", **environ(nobody, "told", RIPCURRENT_CONFIG=str(config))))
         wait_until("it waits", lambda: "No Kafka answers at" in log(running[0]), 60, running)

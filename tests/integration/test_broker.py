@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams import broker as broker_module
+from streams import broker_java
 from streams.broker import ENVIRONMENT, Broker, BrokerError, local_kafka, start_broker
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]
@@ -104,7 +105,7 @@ async def test_aiokafka_reads_what_the_broker_itself_compressed(
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_kafka: None) -> Iterator[Path]:
     """The folder in which the brokers of this test live; they come from Maven and Java."""
     monkeypatch.delenv(ENVIRONMENT, raising=False)
-    monkeypatch.setattr(broker_module, "_container", broker_module._java)
+    monkeypatch.setattr(broker_module, "_container", broker_java.java_broker)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield tmp_path
     assert processes_that_mention(tmp_path) == []
@@ -161,7 +162,7 @@ def test_a_body_that_ends_well_keeps_nothing(own: Path) -> None:
 def test_a_broker_that_dies_at_its_start_is_one_line_with_the_path_of_its_log(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module, "SHARED_PROPERTIES", {"message.max.bytes": "many"})
+    monkeypatch.setattr(broker_java, "SHARED_PROPERTIES", {"message.max.bytes": "many"})
     with pytest.raises(BrokerError, match=r"^Kafka did not start: .*; its log is kept in (\S+)$") as error:
         start_broker(own / "kept")
     assert "\n" not in str(error.value)
@@ -173,8 +174,8 @@ def test_a_broker_that_dies_at_its_start_is_one_line_with_the_path_of_its_log(
 ASKS_FOR_A_BROKER = """
 import tempfile, time
 from pathlib import Path
-from streams import broker
-print(broker._java(Path(tempfile.gettempdir())).bootstrap_servers, flush=True)
+from streams import broker_java
+print(broker_java.java_broker(Path(tempfile.gettempdir())).bootstrap_servers, flush=True)
 time.sleep(600)
 """
 
