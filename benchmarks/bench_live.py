@@ -21,6 +21,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -222,8 +223,17 @@ class Process:
 
     def check(self) -> None:
         if self._process.poll() is not None:
-            said = self.output.with_suffix(".err").read_text(errors="replace") + self.output.read_text(errors="replace")
-            raise SystemExit(f"{self.output.stem} ended by itself:\n{said[-3_000:]}")
+            raise SystemExit(f"{self.output.stem} ended by itself:\n{self.said()[-3_000:]}")
+
+    def said(self) -> str:
+        """All that it wrote so far."""
+        return "".join(file.read_text(errors="replace") for file in (self.output.with_suffix(".err"), self.output))
+
+    def memory_mib(self) -> tuple[float, float]:
+        """What is resident now, and the most that ever was."""
+        text = Path(f"/proc/{self._process.pid}/status").read_text()
+        found = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", text, re.MULTILINE))
+        return int(found["VmRSS"]) / 1024, int(found["VmHWM"]) / 1024
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -250,15 +260,23 @@ def plain_agent(bootstrap: str, topic: str, name: str, seconds: float, cores: Co
         return Span(last["counted"] - first["counted"], last["at"] - first["at"], process.cpu_seconds() - cpu)
 
 
+def start_worker(
+    bootstrap: str, prefix: str, name: str, port: int, cores: Cores, folder: Path, flags: dict[str, str]
+) -> Process:
+    """`ripcurrent run` as shipped, but for the flags."""
+    where = {"bootstrap-servers": bootstrap, "group": f"{prefix}worker-{name}", "topic-prefix": prefix,
+             "http-port": str(port)}  # fmt: skip
+    command = ["-m", "streams.cli", "run", *(f"--{flag}={text}" for flag, text in (where | flags).items())]
+    return Process(command, folder / f"worker-{name}.out", cores)
+
+
 def ripcurrent(
     bootstrap: str, topics: Topics, name: str, args: argparse.Namespace, total: int, cores: Cores, folder: Path
 ) -> Applied:
     """The worker over the whole topic."""
-    group, port = f"{PREFIX}worker-{name}", free_port()
-    flags = {"bootstrap-servers": bootstrap, "group": group, "topic-prefix": PREFIX, "http-port": str(port),
-             "checkpoint-seconds": str(args.checkpoint_seconds), "tick-seconds": NEVER_SECONDS}  # fmt: skip
-    command = ["-m", "streams.cli", "run", *(f"--{name}={text}" for name, text in flags.items())]
-    with Process(command, folder / f"worker-{name}.out", cores) as process:
+    port = free_port()
+    flags = {"checkpoint-seconds": str(args.checkpoint_seconds), "tick-seconds": NEVER_SECONDS}
+    with start_worker(bootstrap, PREFIX, name, port, cores, folder, flags) as process:
 
         def applied() -> int:
             process.check()
@@ -288,14 +306,24 @@ def ripcurrent(
 
 def metric(port: int, name: str) -> float:
     """The sum of a metric's samples."""
+    return metrics(port, name)[name]
+
+
+def metrics(port: int, *names: str) -> dict[str, float]:
+    """The sum of each one's samples, all of the same moment; 0 where there are none."""
+    sums = dict.fromkeys(names, 0.0)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
     except OSError:
-        return 0.0  # not up yet
-    lines = "\n".join(line for line in text.splitlines() if name in line)  # parsing all of it takes longer than asking
-    families = text_string_to_metric_families(lines + "\n")
-    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+        return sums  # not up yet
+    # parsing all of it takes longer than asking
+    lines = "\n".join(line for line in text.splitlines() if any(name in line for name in names))
+    for family in text_string_to_metric_families(lines + "\n"):
+        for sample in family.samples:
+            if sample.name in sums:
+                sums[sample.name] += sample.value
+    return sums
 
 
 def everything(bootstrap: str, topic: str) -> list[bytes]:
