@@ -70,7 +70,8 @@ class Simulated:
     VOLUME = 0.1
 
     def __init__(self, creators: int, hours: float) -> None:
-        spec = Simulation(seed=1, start_ms=START, creators=creators, days=math.ceil(hours / 24), volume=self.VOLUME)
+        days = math.ceil(hours / 24)
+        spec = Simulation(seed=1, start_ms=START, creators=creators, days=days, volume=self.VOLUME, planted=0)
         self.events, self.offset, self.now = simulate(spec)[0].iter_records(), 0, START
         self.waiting: list[tuple[bytes, bytes, int]] = []
 
