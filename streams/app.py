@@ -11,6 +11,7 @@ is done again, and comes out the same.
 """
 
 import asyncio
+import contextlib
 import functools
 import gc
 import signal
@@ -195,13 +196,24 @@ class Worker:
             self.sink.forget(partition)
             self.metrics.forget(partition)
 
+    @contextlib.asynccontextmanager
+    async def _turn(self, partition: int) -> AsyncIterator[Shard | None]:
+        """One step of a shard at a time; None where it was taken from us while we waited for our turn."""
+        shard, lock = self.shards.get(partition), self.locks.get(partition)
+        if shard is None or lock is None:
+            yield None
+            return
+        async with lock:
+            yield shard if self.shards.get(partition) is shard else None
+
     # -- records -------------------------------------------------------------------------------------------------
 
     async def watch(self, stream: AsyncIterator[Run]) -> None:
         """The agent: every run of every partition, through its shard."""
         async for run in self.source.runs(stream):
-            async with self.locks[run.partition]:
-                shard = self.shards[run.partition]
+            async with self._turn(run.partition) as shard:
+                if shard is None:
+                    continue
                 new_bytes = bytes_from(run.records, shard.engine.next_offset)
                 began = time.perf_counter()
                 out = shard.feed(run.records)
@@ -235,10 +247,11 @@ class Worker:
         """Quiet partitions: event time moves by the wall time that has passed in silence. Then a new configuration, and
         who is to be forgotten."""
         for partition in sorted(self.source.owned & self.shards.keys()):
-            async with self.locks[partition]:
-                await self._tick(partition)
-                await self._follow(partition)
-                await self._erase(partition)
+            async with self._turn(partition) as shard:
+                if shard is not None:
+                    await self._tick(partition, shard)
+                    await self._follow(partition)
+                    await self._erase(partition)
 
     async def _follow(self, partition: int) -> None:
         """A shard takes the configuration of now, once that is recorded: a restart and a replay do the same."""
@@ -256,9 +269,9 @@ class Worker:
         owned = sorted(self.source.owned & self.shards.keys())
         ends = await self.source.ends(self.topics.ticks, owned) if owned else {}
         for partition in sorted(ends.keys() & self.shards.keys()):
-            vault = self.vaults[partition]
-            async with self.locks[partition]:
-                await vault.look(ends[partition])
+            async with self._turn(partition) as shard:
+                if shard is not None:
+                    await self.vaults[partition].look(ends[partition])
 
     async def _erase(self, partition: int) -> None:
         """Forget whom somebody asked to be forgotten, once that is recorded: a restart and a replay do the same."""
@@ -278,13 +291,15 @@ class Worker:
         if await self.config.changed():
             self.metrics.reloaded(self.config.catalogue, refused=bool(self.config.problems))
 
-    async def _tick(self, partition: int) -> None:
-        shard, now = self.shards[partition], time.monotonic()
+    async def _tick(self, partition: int, shard: Shard) -> None:
+        now = time.monotonic()
         shard.position = max(shard.position, self.source.positions.get(partition, 0))
         if shard.pending:
             out = Output([], [], [])
             shard.overtake(out)
             await self.publish(partition, out)
+        if partition not in self.moved:
+            return  # it was taken from us meanwhile
         closed, since = self.moved[partition]
         if shard.engine.clock.closed != closed or not shard.restored:
             self.moved[partition] = (shard.engine.clock.closed, now)
@@ -336,23 +351,22 @@ class Worker:
         shard goes on once its state is copied.
         """
         async with self.saving:
-            if partition not in self.shards:
-                return
-            async with self.locks[partition]:
-                if not self.source.contact.sure:
-                    return  # it may be another worker's by now
-                shard, cadence = self.shards[partition], self.cadences[partition]
-                if not shard.restored:
-                    return
+            async with self._turn(partition) as shard:
+                if shard is None or not shard.restored or not self.source.contact.sure:
+                    return  # it is not whole, or may be another worker's by now
+                cadence = self.cadences[partition]
                 if cadence.saved is not None:
                     self.source.durable(partition, cadence.saved[0])  # its writer may have died before the commit
                 holds, behind, began = (shard.engine.next_offset, shard.ticks_applied), cadence.behind, time.time()
                 topic = cadence.checkpoint_due(holds, began, leaving)
                 if not topic and not cadence.copy_due(holds, began, leaving):
                     return
-                snapshot, unacknowledged = state.take(shard.engine), self.sink.take(partition)
+                snapshot = await asyncio.to_thread(state.take, shard.engine)  # seconds where creators are many: only
+                unacknowledged = self.sink.take(partition)  # this shard waits for it, not the loop
             for sent in unacknowledged:
                 await sent
+            if self.shards.get(partition) is not shard:
+                return  # it was taken from us meanwhile
             written = await self.vaults[partition].save(snapshot, holds[1], topic=topic, behind=behind)
             now = time.time()
             if self.shards.get(partition) is not shard:
