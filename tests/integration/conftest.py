@@ -1,5 +1,6 @@
 """Brokers of our own, for the tests that strike them, begin before them, or need more than one."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from streams.broker_base import UnavailableError
 from streams.broker_java import find_java, kafka_jars
 from tests.integration.cluster import Cluster, cluster_of_three
+
+# Begun in a shell's background we would ignore SIGINT, and so would the processes whose end by Ctrl-C is tested.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
