@@ -77,6 +77,7 @@ def test_a_checkpoint_whose_writer_dies_in_its_midst_is_there_wholly_or_not_at_a
         assert not checkpoint.obsolete(stored, kept)  # what was half written is gone
 
 
+@pytest.mark.long  # how soon the broker compacts is its own affair
 def test_a_restore_after_the_broker_has_compacted_the_topic_finds_the_newest(kafka: str, tmp_path: Path) -> None:
     quiet = {"RIPCURRENT_TICK_SECONDS": "600"}
     with workers() as running:
