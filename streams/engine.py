@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
 
 from config.effective import Policy
 from config.schema import Catalogue, millis
@@ -24,20 +23,19 @@ from streams.errors import RecordError
 from streams.evidence import EvidenceBuffer
 from streams.grounds import Ground, Grounds, can_be_read_again
 from streams.judging import Judge
-from streams.links import Links, Undone
-from streams.money import amount_of
-from streams.patterns import RepeatWatch, SequenceWatch
+from streams.links import Links
+from streams.patterns import SequenceWatch
 from streams.plan import Plan, Probe, parse_window
 from streams.policy import Decision, Episode, Reading, alert_id, continued, ended, opened, strongest, withdrawn
 from streams.pseudonyms import Pseudonyms, check
 from streams.rates import DAY, HOUR, TURN, RateWatch
-from streams.records import Alert, Event
+from streams.records import Alert
 from streams.rulebook import Rulebook
 from streams.succession import take_over, take_over_links
+from streams.tally import Tally
 from streams.windows import NEVER, Watermark
 
 ENGINE_VERSION = "8"  # of the arithmetic: a change of any number in an alert changes it
-LATE_BY = {"1m": HOUR // 60, "1h": HOUR, "1d": DAY, "more": np.iinfo(np.int64).max}  # late by up to so much
 FAR_MAX = 1_024  # events that wait for others to confirm their time
 RESTED_MAX = 30 * DAY  # a cooldown is over by then
 BELIEVED_AT_CLOSE = 30 * DAY  # when the input ends, times no further than this beyond the watermark are believed
@@ -90,6 +88,7 @@ class Engine:
         self.rested: dict[tuple[int, int], tuple[int, int]] = {}  # (signal, slot) -> resolved at, severity
         self.overturned: set[tuple[int, int]] = set()  # (signal, slot) of which an event was taken back just now
         self.grounds = Grounds()
+        self.tally = self._tally_of()
         self._alerts: list[Alert] = []
         self._shadow: list[Alert] = []
         self._dead: list[DeadLetter] = []
@@ -150,6 +149,7 @@ class Engine:
             begun[plan.names.index(name), now] = self.begun.get((old.names.index(name), test), NEVER)
         self.begun = {key: at for key, at in begun.items() if at != NEVER}
         self.grounds = Grounds()
+        self.tally = self._tally_of()
         self._adopt(catalogue, plan)
         while self.clock.ready():  # of a smaller quorum
             self._close_pane()
@@ -188,7 +188,7 @@ class Engine:
         self.near = [(rerouted(batch, plan.routes), time) for batch, time in self.near]
         self.far = [(rerouted(batch, plan.routes), time, since) for batch, time, since in self.far]
         self.writer = self._writer()
-        self.judge = self._judge_of()
+        self.judge, self.tally = self._judge_of(), self._tally_of()
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
 
     def _writer(self) -> AlertWriter:
@@ -334,7 +334,7 @@ class Engine:
         end = self.clock.close_pane()
         self.counts["panes_closed", ""] += 1
         for matcher, (time, slot) in self.links.due(end).items():
-            self._count(matcher, time, slot)
+            self.tally.count(matcher, time, slot)
         if dropped := self.links.trim(end):
             self.counts["limit_hit", "links"] += dropped
         if self.entities.nameless or self.people.crowded:
@@ -387,46 +387,8 @@ class Engine:
                 self._reject(batch.part(i, i + 1), "too many events wait for their pane to open")
         keep = batch.time < self.clock.closed + HOUR
         keep[keep] = self._delivered_first(batch, keep)
-        time, slot, route = batch.time[keep], batch.slot[keep], batch.route[keep]
-        counts, new = self.people.arrive(slot, time, batch.category[keep], self.limits.entities)
-        for watch in self.plan.rate_watches():
-            watch.grow()
-            watch.born(new)
-        self.people.sort()
-        if not counts.all():
-            self.counts["limit_hit", "entities"] += int((~counts).sum())
-            time, slot, route = time[counts], slot[counts], route[counts]
-        self._count_late(self.clock.closed - time)
-        rows = np.flatnonzero(keep)[counts]
-        registered = self.plan.routes.table(self.plan.registered)[route]
-        self.people.registered[slot[registered]] = time[registered]
-        known = self._outcomes(batch, rows, time, slot, route)
-        linked, undone = self.links.follow(batch, rows, slot, route)
-        for matcher, which in linked.items():
-            known[matcher] = known[matcher] & which if matcher in known else which
-        live = self.people.lives.follow(time, slot, *(self.plan.routes.table(m)[route] for m in self.plan.live_marks))
-        mine: dict[int, Bools] = {}
-        for matcher in self.plan.counted:
-            mine[matcher] = self.plan.routes.table(matcher)[route]
-            if matcher in known:
-                mine[matcher] = mine[matcher] & known[matcher]
-            during = self.plan.matchers[matcher].live
-            if during is not None:
-                mine[matcher] = mine[matcher] & (live == during)
-            if mine[matcher].any():
-                much = self._amounts(matcher, batch, rows[mine[matcher]])
-                self._count(matcher, time[mine[matcher]], slot[mine[matcher]], much)
-        if self.grounds.of:
-            self.grounds.counted(self.plan.watches, time, slot, mine)
+        self.overturned |= self.tally.add(batch, keep, self.clock.closed)
         self.evidence.cover(batch)
-        self._add_rare(batch, rows, mine, undone)
-
-    def _count_late(self, behind: Ints) -> None:
-        """By how far events are behind event time."""
-        over = 0
-        for name, limit in LATE_BY.items():
-            self.counts["late", name] += int(((behind > over) & (behind <= limit)).sum())
-            over = limit
 
     def _delivered_first(self, batch: Batch, keep: Bools) -> Bools:
         rows = np.flatnonzero(keep).tolist()
@@ -434,75 +396,10 @@ class Engine:
         self.counts["duplicates", "events"] += len(first) - int(first.sum())
         return first
 
-    def _count(self, matcher: int, time: Ints, slot: Ints, much: Ints | int = 1) -> None:
-        for pane, ring in self.plan.rings_of[matcher]:
-            self.counts["too_late", str(pane)] += ring.add(time, slot, much)
-
-    def _amounts(self, matcher: int, batch: Batch, rows: Ints) -> Ints | int:
-        """What each of these events adds."""
-        adds = self.plan.matchers[matcher].sum
-        if adds is None:
-            return 1
-        events = [batch.events[i] for i in rows.tolist()]
-        return np.array([amount_of(e, adds, self.catalogue.market(e.market).currency) for e in events], dtype=np.int64)
-
-    def _take_back(self, matcher: int, slot: int, time: int) -> None:
-        """An event is void: it leaves its panes, and what was said because of it is looked at again."""
-        for _, ring in self.plan.rings_of[matcher]:
-            ring.take_back(time, slot)
-        for signal, watches in enumerate(self.plan.watches):
-            for watch in watches:
-                if isinstance(watch, SequenceWatch) or watch.matcher != matcher:
-                    continue
-                self.overturned.add((signal, slot))
-                if isinstance(watch, RepeatWatch):
-                    watch.take_back(slot, time)
-        self.counts["overturned", sorted(self.plan.matchers[matcher].types)[0]] += 1
-
-    def _outcomes(self, batch: Batch, rows: Ints, time: Ints, slot: Ints, route: Ints) -> dict[int, Bools]:
-        """Outcomes teach the delay curves; by matcher, those that are not of an order from before the stream."""
-        known: dict[int, Bools] = {}
-        for watch in self.plan.rate_watches():
-            if watch.kind == "outcome":
-                mine = np.flatnonzero(self.plan.routes.table(watch.matcher)[route])
-                if not len(mine):
-                    known[watch.matcher] = np.ones(len(rows), dtype=np.bool_)
-                    continue
-                ref_at = np.array([_ref_at(batch.events[i]) for i in rows[mine].tolist()], dtype=np.int64)
-                counts = np.ones(len(rows), dtype=np.bool_)
-                much = np.broadcast_to(np.asarray(self._amounts(watch.matcher, batch, rows[mine])), mine.shape)
-                worth = watch.units.of(much, slot[mine])
-                counts[mine] = watch.delays.arrive(time[mine], ref_at, slot[mine], worth)
-                known[watch.matcher] = known.get(watch.matcher, False) | counts
-        early: dict[str, Bools] = {}  # an event that several tests count is one event
-        for matcher, those in known.items():
-            kind = sorted(self.plan.matchers[matcher].types)[0]
-            early[kind] = early.get(kind, False) | ~those
-        for kind, those in early.items():
-            self.counts["early_order", kind] += int(those.sum())
-        return known
-
-    def _add_rare(self, batch: Batch, rows: Ints, mine: dict[int, Bools], undone: list[Undone]) -> None:
-        """Events that rules and patterns look at one by one, and those that take others back, in their order."""
-        rare = self.plan.rare_routes()[batch.route[rows]]
-        rare[[one.at for one in undone]] = True
-        for at in np.flatnonzero(rare).tolist():
-            for one in undone:
-                if one.at == at:
-                    self._take_back(one.matcher, one.slot, one.time)
-            i = int(rows[at])
-            members = self.plan.routes.members[int(batch.route[i])]
-            slot = int(batch.slot[i])
-            for watch in self.plan.rare_watches():
-                if isinstance(watch, RepeatWatch):
-                    if mine[watch.matcher][at]:
-                        watch.add(slot, batch.events[i])
-                else:
-                    steps = [step for step, matcher in enumerate(watch.matchers) if matcher in members]
-                    if steps:
-                        watch.add(slot, int(batch.offset[i]), batch.events[i], steps)
-
     # -- judging -----------------------------------------------------------------------------------------------
+
+    def _tally_of(self) -> Tally:
+        return Tally(self.catalogue, self.plan, self.people, self.links, self.grounds, self.counts)
 
     def _judge_of(self) -> Judge:
         return Judge(self.plan, self.rules, self.writer.whose, self.counts)
@@ -660,8 +557,3 @@ class Engine:
             for watch in self.plan.rare_watches():
                 if isinstance(watch, SequenceWatch):
                     watch.grow(self.entities.capacity)
-
-
-def _ref_at(event: Event) -> int:
-    """When what an event refers to happened, in ms; NEVER where it doesn't say."""
-    return NEVER if event.attrs is UNSET else int(event.attrs.get("ref_at", NEVER))

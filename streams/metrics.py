@@ -23,10 +23,11 @@ import prometheus_client as prometheus
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from config.schema import Catalogue, Limits
-from streams.engine import ENGINE_VERSION, LATE_BY, Engine
+from streams.engine import ENGINE_VERSION, Engine
 from streams.entities import UNBORN
 from streams.policy import LEVELS
 from streams.records import TYPES, Alert
+from streams.tally import LATE_BY
 from streams.windows import NEVER
 
 PREFIX = "ripcurrent_"
