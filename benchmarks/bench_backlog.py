@@ -8,65 +8,49 @@ worker, still running, then gets a steady load by the wall clock (a twentieth of
 events/s) for --steady-seconds, ten times as much for --burst-seconds, and the steady load again until the lag is gone
 and --after-seconds more. The worker has one core to itself, Kafka and this script another one.
 
-One simulated period is kept as columns and repeated without end, each time later by its length, with events, people,
-orders, videos and sessions of its own: the stream goes on in event time, an order's outcomes name that order, and
-memory does not grow with --events. A creator has the same days again and again, so alerts say nothing here.
+One simulated period is repeated without end, each time later by its length, with events, people, orders, videos and
+sessions of its own (backlog_load.py).
 
 Promised, and the exit code is not 0 where one does not hold: one generation of the group and no rebalance after it,
-every record applied and none a dead letter, never six seconds without the group's word, memory at most --memory-max.
-Writes results/backlog.json and the section "Backlog" of RESULTS.md; ends with one line of JSON.
+every record applied, by one process, and none a dead letter, never six seconds without the group's word, memory at
+most --memory-max. Writes results/backlog.json and the section "Backlog" of RESULTS.md; ends with one line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import bisect
-import contextlib
-import functools
-import itertools
 import json
 import os
 import re
-import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
+from backlog_load import Lag, Load, endless, fill, one_period
 from bench_live import (
     STALL_SECONDS,
     START_SECONDS,
     Cores,
     Process,
     Span,
-    broker,
     free_port,
     metrics,
     remove,
     said_of,
-    split_cores,
+    stage,
     start_worker,
     topics_of,
     wait,
 )
-from report import Machine, machine, versions, write_result
+from report import Machine, versions, write_result
 
-from streams.security import for_aiokafka
-from streams.simulate import ATTRS, Events, Simulation, simulate
-from streams.simulate_rows import TYPES, Rows
-from streams.simulate_spec import DAY
 from streams.topics import Topics, create
 
 PREFIX = "bench-backlog-"
 LOOK_SECONDS = 0.5
-SLICE_SECONDS = 0.05  # of the load: what is due is sent so often
-SLICE_RECORDS = 10_000  # at most, so that a change of the rate never waits long
 SETTLED_SECONDS = 2.0  # after the first record the gauge of silence may still tell of the start, when nobody was asked
 SESSION_SECONDS = 6.0  # after so long a silence the group gives our partitions away
 BURST = 10  # times the steady load
@@ -74,9 +58,6 @@ STEADY_SHARE = 20  # the steady load is this part of the rate of draining
 STEADY_MIN = 500  # events/s
 COUNTERS = ("records_total", "dead_letters_total", "duplicates_total", "too_late_events_total", "alerts_total",
             "group_silence_seconds")  # fmt: skip
-
-Target = tuple[str, str, int]  # bootstrap servers, topic, partitions
-Entry = tuple[bytes, bytes, int]  # key, value, occurred_at
 
 
 class Look(NamedTuple):
@@ -94,13 +75,6 @@ class Drained(NamedTuple):
 
     span: Span
     looks: list[Look]
-
-
-class Lag(NamedTuple):
-    """What is sent and not applied, and how long ago the oldest of it was sent."""
-
-    records: int = 0
-    seconds: float = 0.0
 
 
 class Burst(NamedTuple):
@@ -129,11 +103,8 @@ def main() -> None:
     parser.add_argument("--memory-max", type=int, default=1_500, help="MiB")
     parser.add_argument("--no-files", action="store_true", help="write nothing below benchmarks/")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found, cores = machine(), split_cores()
-    os.sched_setaffinity(0, cores.kafka)  # inherited by what is started from here
-    with broker() as kafka, tempfile.TemporaryDirectory(prefix="ripcurrent-bench-") as folder:
-        said = measured(kafka.bootstrap_servers, args, cores, Path(folder))
+    with stage() as (found, cores, kafka, folder):
+        said = measured(kafka.bootstrap_servers, args, cores, folder)
         if kafka.kind == "given":
             remove(kafka.bootstrap_servers, topics_of(Topics.with_prefix(PREFIX)))
     said |= {"kafka": kafka.kind, "machine": found._asdict(),
@@ -167,163 +138,6 @@ def measured(bootstrap: str, args: argparse.Namespace, cores: Cores, folder: Pat
         return figures(args, watch, drained, burst, total) | {
             "period_events": len(period), "fill_events_per_s": round(args.events / filled),
         }  # fmt: skip
-
-
-# ---- the stream ------------------------------------------------------------------------------------------------
-
-
-def one_period(args: argparse.Namespace) -> Events:
-    """What is repeated. Few episodes: they come again in each period, and would be most of what there is."""
-    began = time.monotonic()
-    spec = Simulation(
-        seed=args.seed, creators=args.creators, days=args.days, volume=args.volume,
-        planted=max(1, args.creators // 1_000), campaign_days=(), shocks=(),
-    )  # fmt: skip
-    events, _ = simulate(spec)
-    print(f"{len(events):,} events of {args.creators:,} creators in {args.days} days are simulated after "
-          f"{time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
-    return events
-
-
-def endless(period: Events) -> Iterator[Entry]:
-    """(key, value, occurred_at) of the period again and again, one after the other."""
-    for n in itertools.count():
-        yield from repeated(period, n).iter_records()
-
-
-def repeated(period: Events, n: int) -> Events:
-    """Its n-th repetition: as much later, and with ids that no other one has.
-
-    People are new each time: who bought yesterday at the very same minute would look like brushing everywhere.
-    Devices stay, as the creators do whose they are.
-    """
-    rows, later = period.rows, n * period.spec.days * DAY
-    moved = {name: getattr(rows, name).copy() for name in ("at", "actor", "ref", "a", "b", "c")}
-    moved["at"] += later
-    for name in ("actor", "ref"):
-        ids = moved[name]
-        if (n + 1) * (int(ids.max()) + 1) > 2**63 - 1:
-            raise SystemExit(f"ids of {n + 1} repetitions don't fit: simulate more --days or --creators")
-        ids[ids >= 0] += n * (int(ids.max()) + 1)
-    for kind, column in placed_at():
-        own = (rows.kind == kind) & (moved[column] >= 0)
-        moved[column][own] += later
-    spec = msgspec.structs.replace(period.spec, seed=period.spec.seed + n)  # the ids of events begin with it
-    return Events(spec, period.pop, rows._replace(**moved), period.arrived_at + later)
-
-
-def placed_at() -> Iterator[tuple[int, str]]:
-    """Where `ref_at` stands, when the order was placed: (number of the type, column)."""
-    columns = Rows._fields[-3:]
-    for name, attrs in ATTRS.items():
-        for column, (attr, _) in zip(columns, attrs, strict=False):
-            if attr == "ref_at":
-                yield TYPES.index(name), column
-
-
-class Sender:
-    """Puts the stream on the topic in batches made here.
-
-    A record at a time, as streams.clients sends, costs kafka-python more than it costs the worker (0.1 ms against less
-    than half of it, on the same slow core): a burst would show the producer. Keys go to the partitions that any other
-    producer would choose.
-    """
-
-    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
-        self._producer, self._topic = producer, topic
-        self._home = functools.cache(lambda key: (murmur2(key) & 0x7FFF_FFFF) % partitions)  # a creator each
-        self._waiting: list[asyncio.Future[Any]] = []  # batches that are not acknowledged
-
-    async def send(self, records: Iterable[Entry]) -> None:
-        """Hand them over once the ones before are acknowledged, so that what waits in memory is bounded."""
-        batches: list[tuple[int, Any]] = []
-        filling: dict[int, Any] = {}
-        now = int(time.time() * 1_000)
-        for key, value, _ in records:
-            home = self._home(key)
-            batch = filling.get(home)
-            if batch is None or batch.append(timestamp=now, key=key, value=value) is None:  # it is full
-                batch = filling[home] = self._producer.create_batch()
-                batch.append(timestamp=now, key=key, value=value)
-                batches.append((home, batch))
-        await self.settle()
-        self._waiting = [await self._producer.send_batch(some, self._topic, partition=p) for p, some in batches]
-
-    async def settle(self) -> None:
-        """All is acknowledged; the first failure is raised."""
-        await asyncio.gather(*self._waiting)
-        self._waiting = []
-
-
-@contextlib.asynccontextmanager
-async def sender(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[Sender]:
-    """Idempotent, lz4. Leaving the body well means that everything was acknowledged."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, compression_type="lz4", max_batch_size=1 << 18,
-        **for_aiokafka(),
-    )  # fmt: skip
-    await producer.start()
-    try:
-        made = Sender(producer, topic, partitions)
-        yield made
-        await made.settle()
-    finally:
-        await producer.stop()
-
-
-async def fill(target: Target, records: Iterator[Entry], events: int) -> float:
-    """The backlog; how many seconds it took."""
-    began, told = time.monotonic(), 0
-    async with sender(*target) as to:
-        for sent in range(0, events, SLICE_RECORDS):
-            await to.send(itertools.islice(records, min(SLICE_RECORDS, events - sent)))
-            if sent >= told + 1_000_000:
-                told = sent
-                print(f"{sent:,} events are on the topic, {sent / (time.monotonic() - began):,.0f}/s", flush=True)
-    seconds = time.monotonic() - began
-    print(f"a backlog of {events:,} events stands after {seconds:.0f} s, {events / seconds:,.0f}/s", flush=True)
-    return seconds
-
-
-class Load:
-    """Goes on with the stream at `rate` events/s by the wall clock, from a thread of its own."""
-
-    def __init__(self, target: Target, records: Iterator[Entry], before: int) -> None:
-        self._target, self._records = target, records
-        self._totals, self._times = [before], [time.monotonic()]  # all that had been sent by then, a slice each
-        self.rate = 0.0
-        self.stopped = False
-
-    @property
-    def total(self) -> int:
-        """Records on the topic, those of the backlog among them."""
-        return self._totals[-1]
-
-    def run(self) -> None:
-        asyncio.run(self._run())
-
-    async def _run(self) -> None:
-        """Sends what is due, slice by slice. What it could not send in time of a rate that is over, it never sends."""
-        rate, owed, last = 0.0, 0.0, time.monotonic()
-        async with sender(*self._target) as to:
-            while not self.stopped:
-                await asyncio.sleep(max(last + SLICE_SECONDS - time.monotonic(), 0.0))  # at once where it is behind
-                now = time.monotonic()
-                owed = owed + (now - last) * rate if rate == self.rate else 0.0
-                rate, last = self.rate, now
-                if n := min(int(owed), SLICE_RECORDS):
-                    self._totals.append(self.total + n)  # before it is sent: better too high a lag than too low a one
-                    self._times.append(now)  # last, since `lag` goes by it, in another thread
-                    await to.send(itertools.islice(self._records, n))
-                    owed -= n
-
-    def lag(self, look: Look) -> Lag:
-        """What is on the topic and not applied, and how long ago the oldest of it was sent."""
-        totals, n = self._totals, len(self._times)
-        waiting = bisect.bisect_right(totals, look.applied, 0, n)
-        if waiting == n:
-            return Lag()
-        return Lag(totals[n - 1] - look.applied, max(look.at - self._times[waiting], 0.0))
 
 
 # ---- what is measured ------------------------------------------------------------------------------------------
@@ -406,7 +220,7 @@ def _burdened(watch: Watch, load: Load, rate: float, args: argparse.Namespace, r
     def gone(look: Look) -> bool:
         if running.done():
             running.result()  # what stopped the producer is raised
-        lags.append(load.lag(look))
+        lags.append(load.lag(look.applied, look.at))
         return lags[-1].records < rate
 
     def told(what: str) -> None:
@@ -452,7 +266,6 @@ def figures(args: argparse.Namespace, watch: Watch, drained: Drained, burst: Bur
         "memory_mib": {name: round(mib) for name, mib in memory.items()},
         "group_silence_seconds_max": round(watch.silence(), 2),
         "generations": watch.generations(),
-        "worker_restarts": 0,  # its end ends the benchmark
         "burst": {
             "steady_events_per_s": round(burst.rate),
             "wanted_events_per_s": round(BURST * burst.rate),
@@ -552,7 +365,7 @@ def whole_table(said: dict[str, Any]) -> list[str]:
         f"| rebalances after the first assignment | {said['generations'] - 1} |",
         f"| longest time without the group's word; a session | {said['group_silence_seconds_max']:g} s; "
         f"{SESSION_SECONDS:g} s |",
-        f"| restarts of the worker; dead letters | {said['worker_restarts']}; {said['dead_letters_total']} |",
+        f"| dead letters | {said['dead_letters_total']} |",
     ]
 
 

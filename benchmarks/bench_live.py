@@ -103,13 +103,9 @@ def main() -> None:
     parser.add_argument("--checkpoint-seconds", type=float, default=10.0, help="as shipped")
     parser.add_argument("--no-files", action="store_true", help="write nothing below benchmarks/")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found, cores = machine(), split_cores()
-    os.sched_setaffinity(0, cores.kafka)  # inherited by what is started from here
-    with broker() as kafka, tempfile.TemporaryDirectory(prefix="ripcurrent-bench-") as folder:
+    with stage() as (found, cores, kafka, folder):
         results = [
-            measured(kafka, args, Market(*map(int, text.split("x"))), cores, Path(folder))
-            for text in args.market or MARKETS
+            measured(kafka, args, Market(*map(int, text.split("x"))), cores, folder) for text in args.market or MARKETS
         ]
     tell(args, found, kafka.kind, results)
 
@@ -152,13 +148,27 @@ def split_cores() -> Cores:
     return Cores(set(cores[:-1]), {cores[-1]})
 
 
+class Stage(NamedTuple):
+    """What a benchmark on Kafka plays on."""
+
+    machine: Machine  # as it was before
+    cores: Cores
+    kafka: Broker
+    folder: Path
+
+
 @contextlib.contextmanager
-def broker() -> Iterator[Broker]:
-    started = start_broker()
+def stage() -> Iterator[Stage]:
+    """Kafka on its cores, which this script shares; all is gone at the end, also by SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    found, cores = machine(), split_cores()
+    os.sched_setaffinity(0, cores.kafka)  # inherited by what is started from here
+    kafka = start_broker()
     try:
-        yield started
+        with tempfile.TemporaryDirectory(prefix="ripcurrent-bench-") as folder:
+            yield Stage(found, cores, kafka, Path(folder))
     finally:
-        started.stop()
+        kafka.stop()
 
 
 # ---- the topic -----------------------------------------------------------------------------------------------
