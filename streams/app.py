@@ -248,15 +248,20 @@ class Worker:
         who is to be forgotten."""
         for partition in sorted(self.source.owned & self.shards.keys()):
             async with self._turn(partition) as shard:
-                if shard is not None:
-                    await self._tick(partition, shard)
-                    await self._follow(partition)
-                    await self._erase(partition)
+                if shard is None:
+                    continue
+                await self._overtake(partition, shard)
+                # What isn't recorded yet may decide only where no owner before us can have judged further: what that
+                # one said of the records from here on must come out the same.
+                leads = shard.restored and await self.source.leads(partition)
+                for step in (self._tick, self._follow, self._erase) if leads else (self._wait,):
+                    if self.shards.get(partition) is shard:  # it was not taken from us meanwhile
+                        await step(partition, shard)
 
-    async def _follow(self, partition: int) -> None:
+    async def _follow(self, partition: int, shard: Shard) -> None:
         """A shard takes the configuration of now, once that is recorded: a restart and a replay do the same."""
-        shard, catalogue = self.shards.get(partition), self.config.catalogue
-        if shard is None or not shard.restored or shard.engine.catalogue.version == catalogue.version:
+        catalogue = self.config.catalogue
+        if shard.engine.catalogue.version == catalogue.version:
             return
         before = shard.engine.catalogue.version
         at = shard.engine.next_offset - 1
@@ -273,16 +278,16 @@ class Worker:
                 if shard is not None:
                     await self.vaults[partition].look(ends[partition])
 
-    async def _erase(self, partition: int) -> None:
+    async def _erase(self, partition: int, shard: Shard) -> None:
         """Forget whom somebody asked to be forgotten, once that is recorded: a restart and a replay do the same."""
-        shard, vault = self.shards.get(partition), self.vaults.get(partition)
-        if shard is None or vault is None or not shard.restored:
-            return
+        vault = self.vaults[partition]
         for request in vault.requests:
             engine, wish = shard.engine, request[1]
             known = engine.known(wish.erase or 0, wish.markets).values()
             offset, tick = await vault.write_erasure(engine.next_offset - 1, request, known)
             await self.publish(partition, shard.tick(offset, tick))
+            if self.shards.get(partition) is not shard:
+                return
             self.cadences[partition].forget()
             log.info("partition %d: a creator is forgotten in %d markets", partition, len(known))
 
@@ -291,26 +296,31 @@ class Worker:
         if await self.config.changed():
             self.metrics.reloaded(self.config.catalogue, refused=bool(self.config.problems))
 
-    async def _tick(self, partition: int, shard: Shard) -> None:
-        now = time.monotonic()
+    async def _overtake(self, partition: int, shard: Shard) -> None:
+        """Recorded ticks that no record is left to wait for."""
         shard.position = max(shard.position, self.source.positions.get(partition, 0))
         if shard.pending:
             out = Output([], [], [])
             shard.overtake(out)
             await self.publish(partition, out)
-        if partition not in self.moved:
-            return  # it was taken from us meanwhile
+
+    async def _wait(self, partition: int, shard: Shard) -> None:
+        """The silence begins now, at the earliest."""
+        self.moved[partition] = (shard.engine.clock.closed, time.monotonic())
+
+    async def _tick(self, partition: int, shard: Shard) -> None:
+        now = time.monotonic()
         closed, since = self.moved[partition]
-        if shard.engine.clock.closed != closed or not shard.restored:
-            self.moved[partition] = (shard.engine.clock.closed, now)
-            return
+        if shard.engine.clock.closed != closed:
+            return await self._wait(partition, shard)
         pane = shard.engine.clock.pane_ms
         up_to = (closed + int((now - since) * 1000)) // pane * pane
         if closed == NEVER or now - since < self.settings.tick_seconds or up_to <= closed:
             return
         offset, tick = await self.vaults[partition].write_tick(shard.engine.next_offset - 1, up_to)
         await self.publish(partition, shard.tick(offset, tick))
-        self.moved[partition] = (up_to, since + (up_to - closed) / 1000)
+        if self.shards.get(partition) is shard:
+            self.moved[partition] = (up_to, since + (up_to - closed) / 1000)
         self.metrics.tick()
 
     async def beat(self) -> None:

@@ -89,6 +89,8 @@ class Source:
         self._app, self._owner = app, owner
         self._assigned: tuple[int, frozenset[int]] = (-1, frozenset())  # generation, partitions: Kafka's word
         self._held: dict[int, int] = {}  # partitions whose state is here, with the next offset to hand out
+        self._done: dict[int, int] = {}  # of the same: the agent has dealt with what is before it
+        self._others: dict[int, int] = {}  # of the same: an owner before us may have had what is before it
         self._generation = -1  # of the group when _held was made to match
         self._ready = False  # _held is what _assigned says
         self.contact = Contact(self.settings.sure_seconds)
@@ -119,8 +121,19 @@ class Source:
 
     @property
     def positions(self) -> dict[int, int]:
-        """The next offset to be handed out, of each partition whose state is here."""
-        return dict(self._held)
+        """Of each partition whose state is here, the offset before which the agent has dealt with everything."""
+        return dict(self._done)
+
+    async def leads(self, partition: int) -> bool:
+        """Whether no owner before us can have dealt with more of it than the agent has by now."""
+        others = self._others.get(partition)
+        if others is None or self._done[partition] >= others:
+            return others is not None
+        read, due = await self._app.consumer.reached(self._tp(partition))
+        if self._others.get(partition) != others or self._done[partition] != due or read < others:
+            return False
+        self._others[partition] = 0  # what is left are no records: the ends of transactions, and void ones
+        return True
 
     async def runs(self, stream: AsyncIterator[Run]) -> AsyncIterator[Run]:
         """Every run once and in order, long ones in parts; asking for the next one says that the last is done with."""
@@ -138,6 +151,8 @@ class Source:
                 began = time.perf_counter()
                 yield part
                 self._pace.took(len(part.records), time.perf_counter() - began)
+                if self._held.get(part.partition) == part.next_offset:  # else it was lost under the agent
+                    self._done[part.partition] = part.next_offset
                 self._idle.set()
                 await asyncio.sleep(0)  # timers and heartbeats have their turn between two parts
 
@@ -210,7 +225,7 @@ class Source:
         kept = self._held.keys() & assigned if unbroken else set()
         lost = self._held.keys() - kept
         fresh = set(assigned - kept)
-        for table in (self._held, self._durable, self._committed):
+        for table in (self._held, self._done, self._others, self._durable, self._committed):
             for partition in lost & table.keys():
                 del table[partition]
         if lost:
@@ -218,7 +233,8 @@ class Source:
         if fresh:
             starts = await self._owner.restore(set(fresh))
             for p in sorted(fresh):
-                self._held[p] = await self._app.consumer.start_offset(self._tp(p), starts.get(p))
+                start, self._others[p] = await self._app.consumer.start_offset(self._tp(p), starts.get(p))
+                self._held[p] = self._done[p] = start
         names = map(sorted, (kept, lost, fresh))
         log.info("generation %d: kept %s, lost %s, restored %s", generation, *names)
         self._generation = generation

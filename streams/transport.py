@@ -105,21 +105,21 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             consumer.seek(tp, offset)
         self._epoch, self._next = epoch, offsets
 
-    async def start_offset(self, tp: TP, wanted: int | None) -> int:
-        """Where to start: `wanted`, else what is committed, else the first; never outside of what there
-        is.
+    async def start_offset(self, tp: TP, wanted: int | None) -> tuple[int, int]:
+        """Where to start: `wanted`, else what is committed, else the first; never outside of what there is. And where
+        that ends now.
         """
         consumer = self._ensure_consumer()
         first: int = (await patiently(lambda: consumer.beginning_offsets([tp])))[tp]
         end: int = (await patiently(lambda: consumer.end_offsets([tp])))[tp]
         start = await patiently(lambda: consumer.committed(tp)) if wanted is None else wanted
         if start is None:
-            return first
+            return first, end
         if start > end:
             raise RuntimeError(f"{tp} ends at {end}, before the {start} of its state: is it another topic?")
         if start < first:
             log.error("%s starts at %d: retention took unread records from %d on", tp, first, start)
-        return max(int(start), first)
+        return max(int(start), first), end
 
     async def ends(self, tps: list[TP]) -> dict[TP, int]:
         """Where partitions end, of whatever topic; nothing where no broker says it now."""
@@ -128,6 +128,14 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         except KafkaError:
             return {}
         return found
+
+    async def reached(self, tp: TP) -> tuple[int, int]:
+        """How far a source partition has been fetched, what holds no record included; and where its next run starts."""
+        assignment = getattr(self._ensure_consumer()._subscription.subscription, "assignment", None)
+        state = assignment.state_value(tp) if assignment is not None else None
+        if state is None or not state.has_valid_position or tp not in self._next:
+            return -1, -1
+        return state.position, self._next[tp]
 
     async def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has, asked now: what a member knows may be minutes old."""
@@ -176,13 +184,17 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         self._source: Source = self.app.source
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
-    async def start_offset(self, tp: TP, wanted: int | None) -> int:
-        offset: int = await self._thread.call_thread(self._thread.start_offset, tp, wanted)
-        return offset
+    async def start_offset(self, tp: TP, wanted: int | None) -> tuple[int, int]:
+        found: tuple[int, int] = await self._thread.call_thread(self._thread.start_offset, tp, wanted)
+        return found
 
     async def ends(self, tps: list[TP]) -> dict[TP, int]:
         """Where these partitions end now; of those only of which it is known."""
         found: dict[TP, int] = await self._thread.call_thread(self._thread.ends, tps)
+        return found
+
+    async def reached(self, tp: TP) -> tuple[int, int]:
+        found: tuple[int, int] = await self._thread.call_thread(self._thread.reached, tp)
         return found
 
     async def partitions_of(self, topic: str) -> int:

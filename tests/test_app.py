@@ -1,4 +1,6 @@
-"""Timers of the worker at a stop, and shards that are taken away while somebody waits for them."""
+"""Timers of the worker at a stop, shards that are taken away while somebody waits for them, and what an owner before
+may have judged already.
+"""
 
 import asyncio
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from aiokafka.errors import KafkaTimeoutError, ProducerClosed
 from faust.exceptions import ProducerSendError
 
 from streams.app import Worker, _until_the_stop
+from streams.source import Source
 
 
 def sends(error: Exception) -> Any:
@@ -66,3 +69,59 @@ async def test_who_waited_for_a_shard_that_was_taken_away_leaves_it(comes_back: 
     if not comes_back:
         async with worker._turn(0) as gone:
             assert gone is None
+
+
+def source_at(done: int, others: int, *, read: int = -1, due: int = -1) -> Source:
+    """Of a partition in which the agent is done with so much, and an owner before may have been with so much."""
+
+    async def reached(_: Any) -> tuple[int, int]:
+        return read, due
+
+    source = object.__new__(Source)
+    source._done, source._others, source.settings = {0: done}, {0: others}, SimpleNamespace(topic="t")  # type: ignore[assignment]
+    source._app = SimpleNamespace(consumer=SimpleNamespace(reached=reached))  # type: ignore[assignment]
+    return source
+
+
+@pytest.mark.parametrize(
+    ("source", "leads"),
+    [
+        (source_at(100, 100), True),
+        (source_at(99, 100, read=99, due=99), False),
+        (source_at(98, 100, read=100, due=98), True),  # what is left are the ends of transactions
+        (source_at(98, 100, read=100, due=99), False),  # a record of it is on its way to the agent
+        (source_at(98, 100), False),  # nothing is known while the group forms
+    ],
+)
+async def test_an_owner_leads_once_it_has_done_all_that_the_one_before_may_have_done(
+    source: Source, leads: bool
+) -> None:
+    assert await source.leads(0) is leads
+    assert await source.leads(0) is leads
+    assert not await source.leads(1)
+
+
+@pytest.mark.parametrize("leads", [False, True])
+async def test_what_is_not_recorded_decides_only_where_nobody_can_have_judged_further(leads: bool) -> None:
+    worker: Any = object.__new__(Worker)
+    engine = SimpleNamespace(clock=SimpleNamespace(closed=7))
+    shard = SimpleNamespace(restored=True, pending=[], position=0, engine=engine)
+
+    async def says(_: int) -> bool:
+        return leads
+
+    worker.source = SimpleNamespace(owned={0}, positions={0: 5}, leads=says)
+    worker.shards, worker.locks, worker.moved = {0: shard}, {0: asyncio.Lock()}, {0: (3, 0.0)}
+    done: list[str] = []
+
+    def step(name: str) -> Any:
+        async def does(*_: Any) -> None:
+            done.append(name)
+
+        return does
+
+    worker._tick, worker._follow, worker._erase = step("tick"), step("follow"), step("erase")
+    await worker.tick()
+    assert done == (["tick", "follow", "erase"] if leads else [])
+    assert shard.position == 5
+    assert (worker.moved[0][0] == 7) != leads  # a backlog is no silence

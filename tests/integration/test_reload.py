@@ -34,7 +34,9 @@ labels: {runbook: none}
 
 @pytest.fixture(scope="module")
 def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """Two weeks through one worker whose configuration is changed, broken and mended, and who is then restarted."""
+    """Two weeks through a worker whose configuration is changed, broken and mended; one that is killed behind what it
+    told; and one that finds another configuration.
+    """
     tmp = tmp_path_factory.mktemp("reload")
     topics, before, folder = Topics.with_prefix("reload-"), tmp / "before", tmp / "config"
     for copy in (before, folder):
@@ -47,7 +49,7 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ob
     }  # fmt: skip
     events, _ = simulate(Simulation(seed=23, creators=120, days=14, planted=3))
     records = [(key, value) for key, value, _ in events.iter_records()]
-    cuts = [round(part * len(records)) for part in (0.0, 0.55, 0.7, 0.85, 1.0)]  # before it tests are warming up
+    cuts = [round(part * len(records)) for part in (0.0, 0.55, 0.7, 0.8, 0.9, 1.0)]  # before it tests are warming up
     parts = [records[first:last] for first, last in pairwise(cuts)]
 
     def applied() -> int:
@@ -77,9 +79,18 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ob
         (signals / "parcel_flood.yaml").write_text(NEW)
         wait_until("it is mended", lambda: refused() == 0, 60, running)
         running.pop(0).kill()
-        spike.write_text(spike.read_text().replace("effect: 2", "effect: 2.5"))  # while nobody looks
-        running.append(WorkerProcess(tmp / "worker-2.log", **environ))
+        running.append(WorkerProcess(tmp / "worker-2.log", **environ | {"RIPCURRENT_CHECKPOINT_SECONDS": "3600"}))
         _send(kafka, topics.source, parts[3], "lz4")
+        told = lambda: len(everything(kafka, topics.alerts))  # noqa: E731
+        before_it = told()
+        lag = lambda: running[0].metric("ripcurrent_consumer_lag_records")  # noqa: E731
+        wait_until("the second has told of more", lambda: told() > before_it and lag() == 0, 120, running)
+        running.pop(0).kill()  # what it told stands, and no checkpoint holds it
+        spike.write_text(spike.read_text().replace("effect: 2", "effect: 2.5"))  # while nobody looks
+        running.append(WorkerProcess(tmp / "worker-3.log", **environ))
+        changed = lambda: running[0].log.read_text().count("takes the place of") == PARTITIONS  # noqa: E731
+        wait_until("the third takes the change", changed, 120, running)
+        _send(kafka, topics.source, parts[4], "lz4")
         wait_until("every record is in a checkpoint", lambda: applied() == len(records), 240, running)
         codes = [worker.stop() for worker in running]
     options = ["--bootstrap-servers", kafka, "--topic-prefix", "reload-"]
