@@ -5,16 +5,18 @@
     python -m tests.chaos --mutations
 
 A market goes into a cluster of three brokers while workers are killed (-9), stopped, frozen (SIGSTOP, for longer than
-the group waits, or shorter) and added, while checkpoints are torn, and while a broker or all of them are killed or one
-hangs, as a seeded plan says. Afterwards a recording is replayed. Orders speak of a creator at the least surprise, and
-quote the newest events, so that a single record that is lost or counts twice shows. The last line says it in one
-sentence, and the exit code is 1 if anything was lost or made up. With a mutation the workers have one thing broken on
-purpose, and the run must fail; `--mutations` tries each, and its exit code is 1 if one was not noticed.
+the group waits, or shorter) and added, while checkpoints are torn, and while a broker or all of them are killed or
+one hangs, and while the configuration changes, as a seeded plan says. Afterwards a recording is replayed. Orders
+speak of a creator at the least surprise, and quote the newest events, so that a single record that is lost or counts
+twice shows. The last line says it in one sentence, and the exit code is 1 if anything was lost or made up. With a
+mutation the workers have one thing broken on purpose, and the run must fail; `--mutations` tries each, and its exit
+code is 1 if one was not noticed.
 """
 
 import argparse
 import contextlib
 import json
+import shutil
 import sys
 import tempfile
 import threading
@@ -38,7 +40,7 @@ from tests.mutated_worker import HARMLESS, MUTATIONS
 
 PARTITIONS, WORKERS = 6, 3
 BROKER_FAULTS = ("broker", "broker hangs", "all brokers")
-FAULTS = ("kill",) * 12 + ("tear", "stop", "freeze", "pause", "add", *BROKER_FAULTS)  # kills are what N counts
+FAULTS = ("kill",) * 12 + ("tear", "stop", "freeze", "pause", "add", "configure", *BROKER_FAULTS)  # N counts kills
 FROZEN, PAUSED = 14.0, 3.0  # s: longer than the group waits for a silent worker, and shorter
 HUNG = 13.0  # s: longer than a request waits, a session, and than brokers wait for one another
 SECONDS = 300  # for anything that is waited for, on a busy machine
@@ -66,6 +68,7 @@ class Chaos:
         self.copies.mkdir()
         self.plan, self.mutation, self.begin_with = plan, mutation, begin_with
         self.config = talkative(folder / "config")
+        self.began_with = shutil.copytree(self.config, folder / "began_with")
         self.rng = np.random.default_rng(seed)
         self.prefix = f"chaos{seed}-{mutation or ''}-"
         self.topics = Topics.with_prefix(self.prefix)
@@ -91,7 +94,7 @@ class Chaos:
             wait_until("every record is in a checkpoint", lambda: self.applied() == sent, 2 * SECONDS)
             for worker in running:
                 worker.stop()
-        verdict = judge(self.kafka, self.prefix, self.config, self.folder, self.load.bad)
+        verdict = judge(self.kafka, self.prefix, self.began_with, self.folder, self.load.bad)
         return Report(
             dict(self.faults), sent, self.load.repeated, self.load.bad, self.ended, verdict, dict(self.recovery)
         )
@@ -111,6 +114,7 @@ class Chaos:
             self.folder / f"worker-{self.started}.log", self.mutation, RIPCURRENT_CONFIG=str(self.config),
             KAFKA_BOOTSTRAP_SERVERS=self.kafka, RIPCURRENT_TOPIC_PREFIX=self.prefix, RIPCURRENT_GROUP=self.prefix,
             RIPCURRENT_CHECKPOINT_SECONDS="2", RIPCURRENT_TICK_SECONDS="3", RIPCURRENT_STATE_DIR=str(self.copies),
+            RIPCURRENT_RELOAD_SECONDS="1",
             **({"RIPCURRENT_CHECKPOINT_SHARE": BY_TIME if self.mutation else "0.2"} | more),
         )  # fmt: skip
 
@@ -132,7 +136,7 @@ class Chaos:
     def strike(self, running: list[WorkerProcess], fault: str) -> None:
         """One fault, at a moment that nobody chose; then until all is well again, or a little less."""
         time.sleep(float(self.rng.uniform(0.5, 3.0)))
-        if fault in BROKER_FAULTS:
+        if fault in (*BROKER_FAULTS, "tear"):
             self.cluster.wait_until_whole()  # with two of them away nothing can be written, and nothing can break
         since = time.monotonic()
         if fault in BROKER_FAULTS:
@@ -173,8 +177,21 @@ class Chaos:
             victim.thaw()
         elif fault == "add":
             running.append(self.worker())
+        elif fault == "configure":
+            self.configure()
         else:
             running.pop(0).stop()
+
+    def configure(self) -> None:
+        """Workers see it one after the other: another threshold, and a signal less; or all as it was."""
+        changed, began = self.config / "signals", self.began_with / "signals"
+        spike, takeover = "order_spike.yaml", "account_takeover.yaml"
+        if (changed / takeover).exists():
+            (changed / takeover).unlink()
+            (changed / spike).write_text((began / spike).read_text().replace("effect: 1", "effect: 1.2"))
+        else:
+            shutil.copy(began / spike, changed / spike)
+            shutil.copy(began / takeover, changed / takeover)
 
     def settled(self, running: list[WorkerProcess]) -> bool:
         """Every partition is owned and restored, and the brokers answer. Who ended is started again."""

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-PLAN = ["kill", "broker", "tear", "freeze", "kill"]
+PLAN = ["kill", "configure", "broker", "tear", "freeze", "kill"]
 
 
 def test_workers_and_brokers_that_are_killed_and_frozen_lose_no_alert_and_make_none_up(

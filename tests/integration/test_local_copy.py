@@ -33,7 +33,8 @@ def test_with_checkpoints_by_bytes_the_copy_is_ahead_of_the_topic(kafka: str, tm
             assert it.worker(**share).metric(RESTORES, source="local") == 1
             assert f"restored at offset {n}00 (local)" in running[-1].log.read_text()
             wait_until("it knows the account", lambda n=n: it.behind > 10_000 * (n - 1), 30, running[-1:])
-        assert committed(kafka, "ahead", it.topics.source) == {0: 100}
+        at = lambda: committed(kafka, "ahead", it.topics.source)  # noqa: E731
+        wait_until("the first checkpoint is committed", lambda: at() == {0: 100}, 30, running[-1:])
         last = it.worker(local=False, **share)
         assert "restored at offset 100 (checkpoint)" in last.log.read_text()
         wait_until("it is there", lambda: last.metric("ripcurrent_consumer_lag_records") == 0, 60, [last])
