@@ -38,6 +38,7 @@ class Deployment:
             if one.running:
                 one.kill()
         more |= {"RIPCURRENT_STATE_DIR": str(self.folder)} if local else {}
+        more["RIPCURRENT_INSTANCE_ID"] = "the-one"  # the next has the partition at once, whatever became of this one
         log = self.folder / f"{self.name}-{len(self.running)}.log"
         self.running.append(WorkerProcess(log, mutation, **environ(self.kafka, self.name, **more)))
         worker = self.running[-1]

@@ -32,12 +32,12 @@ BAD = (
     b"\xff\xfe",
     b'{"event_id":"x","type":"order.paid","creator_id":"bad","occurred_at":-5,"market":"TH"}',
 )
-MARKET = Simulation(seed=17, creators=200, days=21, planted=6)
+MARKET = Simulation(seed=17, creators=120, days=16, planted=4)
 
 
 @pytest.fixture(scope="module")
 def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """Three weeks of a market through two workers, of which one is killed in the midst of it and replaced."""
+    """Two weeks of a market through two workers, of which one is killed in the midst of it and replaced."""
     folder = tmp_path_factory.mktemp("end_to_end")
     topics = Topics.with_prefix("e2e-")
     create(kafka, topics.specs(PARTITIONS, 1))

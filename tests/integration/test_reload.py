@@ -47,7 +47,7 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ob
         "RIPCURRENT_CHECKPOINT_SECONDS": "1", "RIPCURRENT_RELOAD_SECONDS": "0.5", "RIPCURRENT_TICK_SECONDS": "2",
         "RIPCURRENT_CONFIG": str(folder),
     }  # fmt: skip
-    events, _ = simulate(Simulation(seed=23, creators=120, days=14, planted=3))
+    events, _ = simulate(Simulation(seed=23, creators=70, days=14, planted=3))
     records = [(key, value) for key, value, _ in events.iter_records()]
     cuts = [round(part * len(records)) for part in (0.0, 0.55, 0.7, 0.8, 0.9, 1.0)]  # before it tests are warming up
     parts = [records[first:last] for first, last in pairwise(cuts)]
