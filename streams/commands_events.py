@@ -244,7 +244,7 @@ def _by_reason(dead: list[Any]) -> dict[str, int]:
 
 
 def _labels(path: Path) -> list[Any]:
-    from streams.scorecard import read_labels
+    from streams.labels import read_labels
 
     try:
         return list(read_labels(path))
@@ -256,7 +256,8 @@ def _labels(path: Path) -> list[Any]:
 
 
 def _print_scorecard(result: Any, labels: list[Any]) -> None:
-    from streams.scorecard import LOOKALIKE, read_kinds, score
+    from streams.labels import read_kinds
+    from streams.scorecard import LOOKALIKE, score
     from streams.tables import scorecard_lines, scorecard_table
 
     kinds = read_kinds()
@@ -295,7 +296,7 @@ def calibrate(
     move together, so that one number is enough; those of rules, which count steps or points, stay.
     """
     from streams import calibrate as calibrator
-    from streams.scorecard import read_kinds
+    from streams.labels import read_kinds
     from streams.tables import budget_table
 
     source = _recording(events, partitions)

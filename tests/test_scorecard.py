@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from streams.labels import read_kinds
 from streams.records import Alert, Entity, decode_alert
-from streams.scorecard import Label, LookalikeScore, read_kinds, score
+from streams.scorecard import Label, LookalikeScore, score
 from streams.tables import scorecard_lines, scorecard_table
 
 HOUR, DAY = 3_600_000, 86_400_000
