@@ -27,7 +27,7 @@ Rows = dict[str, Sequence[Struct]]
 def outcome(
     result: Replayed, titles: Mapping[str, str], labels: Sequence[Label] | None = None, kinds: Kinds | None = None
 ) -> Rows:
-    """The tables by name: `episodes` and `daily`; where labels are given, also none at all, `labels` and `scorecard`."""
+    """The tables by name: `episodes` and `daily`; where labels are given, be it none at all, `labels`, `scorecard`."""
     kinds = kinds or {}
     rows = episodes(result.alerts, result.shadow, titles, labels, kinds)
     found: Rows = {"episodes": rows, "daily": daily(rows)}

@@ -93,13 +93,13 @@ class ScoreRow(Struct, frozen=True):
     that were told. A column that a row is not grouped by is null. Creators of unknown size are in no row by size.
     """
 
-    by: Annotated[str, is_("what the row is about: all, signal, market, size, or signal+market+size")]
+    about: Annotated[str, is_("what the row is of: all, signal, market, size, or signal+market+size")]
     signal: Annotated[str | None, is_("name in the catalogue")]
     market: Annotated[str | None, is_("ISO 3166-1 code")]
     size: Annotated[str | None, is_("records of the creator in a day, on average")]
     alerts: Annotated[int, is_("alerts told")]
-    true: Annotated[int, is_("right about a label")]
-    false: Annotated[int, is_("right about none")]
+    true_alerts: Annotated[int, is_("right about a label")]
+    false_alerts: Annotated[int, is_("right about none")]
     precision: Annotated[float | None, is_("true of alerts; null without alerts")]
     precision_low: Annotated[float | None, is_("lower end of its Wilson 95 % interval")]
     precision_high: Annotated[float | None, is_("upper end")]

@@ -1,4 +1,4 @@
-"""How good alerts were beside labels, as rows: each label, and precision by signal, market and size of creator. Pure."""
+"""How good alerts were beside labels, as rows: each label, and precision by signal, market and creator size. Pure."""
 
 import math
 from collections import defaultdict
@@ -104,7 +104,7 @@ class _Fact(NamedTuple):
 
 
 class _Key(NamedTuple):
-    by: str
+    about: str
     signal: str | None = None
     market: str | None = None
     size: str | None = None
@@ -171,7 +171,7 @@ def _counted(facts: Iterable[_Fact]) -> defaultdict[_Key, list[int]]:
 
 def _order(key: _Key) -> tuple[int, str, str, int]:
     sizes = [name for _, name in SIZES]
-    by = ("all", "signal", "market", "size", "signal+market+size").index(key.by)
+    by = ("all", "signal", "market", "size", "signal+market+size").index(key.about)
     return by, key.signal or "", key.market or "", -1 if key.size is None else sizes.index(key.size)
 
 
@@ -179,7 +179,7 @@ def _score(key: _Key, alerts: Sequence[int], labels: Sequence[int], creator_days
     n, true = alerts
     low, high = wilson(true, n) if n else (None, None)
     return ScoreRow(
-        key.by, key.signal, key.market, key.size, n, true, n - true, true / n if n else None, low, high,
+        key.about, key.signal, key.market, key.size, n, true, n - true, true / n if n else None, low, high,
         labels[0], labels[1], labels[1] / labels[0] if labels[0] else None, creator_days,
         false_alarm_rate(n - true, creator_days) if creator_days > 0 else None,
     )  # fmt: skip
