@@ -72,7 +72,8 @@ VIEWS: Mapping[str, View] = {
     ),
     "told_aside": View(
         "Alerts of signals on trial and of creators that a group exempts, by signal; true and false only with labels.",
-        {"signal": "name in the catalogue", **_COUNTED, "true_alerts": "right about a label", "false_alerts": "right about none"},
+        {"signal": "name in the catalogue", **_COUNTED, "true_alerts": "right about a label",
+         "false_alerts": "right about none"},
         f"""SELECT signal, {_COUNTS}, count(*) FILTER (verdict = 'true') AS true_alerts,
     count(*) FILTER (verdict = 'false') AS false_alerts FROM episodes WHERE shadow GROUP BY signal ORDER BY signal""",
     ),
