@@ -188,8 +188,8 @@ def replay(
         bool | None,
         typer.Option(
             "--tables/--no-tables",
-            help="Whether to write Parquet, DuckDB and Excel beside CSV. By default if the extra `tables`, which brings "
-            "what they need, is installed.",
+            help="Whether to write Parquet, DuckDB and Excel beside CSV. By default if the extra `tables`, which "
+            "brings what they need, is installed.",
         ),
     ] = None,
 ) -> None:
