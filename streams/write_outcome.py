@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +28,8 @@ from streams.run_facts import run_json
 from streams.scorecard import Label
 from streams.write_arrow import rows_of, write_parquet
 from streams.write_csv import write_csv
+from streams.write_duckdb import write_duckdb
+from streams.write_excel import write_excel
 
 RUN, DUCKDB, EXCEL = "run.json", "replay.duckdb", "replay.xlsx"
 NEEDED = {"pyarrow": "Parquet", "duckdb": "DuckDB", "xlsxwriter": "Excel"}
@@ -56,38 +58,38 @@ def write_outcome(
     facts: dict[str, Any] = to_builtins(run)
     with _room(folder), ExitStack() as files:
 
+        parts: dict[str, Path] = {}
+
         def whole(name: str) -> Path:
-            return files.enter_context(whole_path(folder / name))
+            parts[name] = files.enter_context(whole_path(folder / name))
+            return parts[name]
 
         run_file = whole(RUN)  # the first to be entered is the last to get its name: it says that all is there
-        written = _write_tables(rows_of(result, catalogue, labels), facts, whole, tables)
-        write_result(result, folder, topic)
-        took = {**(timings or {}), "write_seconds": round(time.monotonic() - began, 3)}
+        _write_tables(rows_of(result, catalogue, labels), facts, whole, tables)
+        took = {**(timings or {}), "tables_seconds": round(time.monotonic() - began, 3)}
         run_file.write_bytes(run_json(facts, took))
-    for name in sorted(set(OURS) - set(written)):
+        for part in parts.values():
+            _sync(part)
+        write_result(result, folder, topic)  # whole or not at all; behind it there is nothing but names to be given
+    for name in sorted(set(OURS) - set(parts)):
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_tables(rows: Rows, facts: Mapping[str, Any], whole: Any, tables: bool) -> list[str]:
-    """Write them to where `whole` says; their names."""
-    written = []
-
-    def path(name: str) -> Path:
-        written.append(name)
-        part: Path = whole(name)
-        return part
-
+def _write_tables(rows: Rows, facts: Mapping[str, Any], whole: Callable[[str], Path], tables: bool) -> None:
+    """Write them to where `whole` says."""
     for name, each in rows.items():
-        write_csv(TABLES[name], each, path(f"{name}.csv"))
+        write_csv(TABLES[name], each, whole(f"{name}.csv"))
     if tables:
-        from streams.write_duckdb import write_duckdb
-        from streams.write_excel import write_excel
-
         for name, each in rows.items():
-            write_parquet(TABLES[name], each, path(f"{name}.parquet"))
-        write_duckdb(rows, path(DUCKDB))
-        write_excel(rows, facts, path(EXCEL))
-    return written
+            write_parquet(TABLES[name], each, whole(f"{name}.parquet"))
+        write_duckdb(rows, whole(DUCKDB))
+        write_excel(rows, facts, whole(EXCEL))
+
+
+def _sync(path: Path) -> None:
+    """What is written is on the disk: a full one says so now."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -96,8 +98,6 @@ def whole_path(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

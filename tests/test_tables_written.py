@@ -38,6 +38,7 @@ from streams.write_outcome import OutcomeError, whole_path
 from tests.outcomes import DAY, HOUR, T0, opened, result
 
 NASTY = '=HYPERLINK("http://a","b"), über\n@x'
+WRITERS = ("write_csv", "write_parquet", "write_duckdb", "write_excel", "write_result")
 LABELS = [Label("c_1", "TH", "refund_surge", T0 - HOUR, T0), Label("c_2", "TH", "lookalike:raid", T0, T0 + HOUR)]
 
 
@@ -351,7 +352,7 @@ def test_nested_facts_become_lines() -> None:
     assert flat({"a": {"b": [1, {"c": None}]}, "d": []}) == [("a.b.1", 1), ("a.b.2.c", None)]
 
 
-@pytest.mark.parametrize("where", ["write_csv", "write_parquet", "write_duckdb", "write_excel", "write_result"])
+@pytest.mark.parametrize("where", WRITERS)
 def test_an_interrupted_write_leaves_what_was_there_or_nothing(
     found: Result, catalogue: Catalogue, run: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     where: str,
@@ -365,17 +366,12 @@ def test_an_interrupted_write_leaves_what_was_there_or_nothing(
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     (old / "run.json").write_text("old")
-    module = {"write_duckdb": write_duckdb, "write_excel": write_excel}.get(where, write_outcome)
-    monkeypatch.setattr(module, where, half)
+    monkeypatch.setattr(write_outcome, where, half)
     for folder in (old, new):
         with pytest.raises(KeyboardInterrupt):
             write_outcome.write_outcome(found, folder, catalogue, run, labels=LABELS)
     assert {path.name: path.read_text() for path in old.iterdir()} == {"run.json": "old"}
     assert list(new.iterdir()) == []
-
-
-WRITERS = {"write_csv": write_outcome, "write_parquet": write_outcome, "write_duckdb": write_duckdb,
-           "write_excel": write_excel, "write_result": write_outcome}  # fmt: skip
 
 
 @pytest.mark.parametrize("where", WRITERS)
@@ -385,9 +381,9 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(
 ) -> None:  # fmt: skip
     """The system itself refuses to let files grow, while one of the writers is at work."""
     alerts = [opened(f"{n:032}", at=T0 + n, reason=f"{n * 7919:x} {n * 104729:x}") for n in range(500)]
-    for name, module in WRITERS.items():
+    for name in WRITERS:
         if name != where:
-            monkeypatch.setattr(module, name, lambda *given: [x.touch() for x in given if isinstance(x, Path)])
+            monkeypatch.setattr(write_outcome, name, lambda *given: [x.touch() for x in given if isinstance(x, Path)])
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
     try:
