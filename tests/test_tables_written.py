@@ -28,7 +28,8 @@ from config.schema import Catalogue
 from streams import write_duckdb, write_excel, write_outcome
 from streams.outcome import Rows
 from streams.outcome_rows import TABLES, Column, columns
-from streams.replay import Result
+from streams.recording import Recording
+from streams.replay import Result, replay
 from streams.run_facts import run_facts, source_facts
 from streams.scorecard import Label
 from streams.write_arrow import rows_of, tables
@@ -36,6 +37,7 @@ from streams.write_csv import cell, write_csv
 from streams.write_excel import Sheet, cell_text, flat
 from streams.write_outcome import OutcomeError, whole_path
 from tests.outcomes import DAY, HOUR, T0, opened, result
+from tests.test_replay import takeover
 
 NASTY = '=HYPERLINK("http://a","b"), über\n@x'
 WRITERS = ("write_csv", "write_parquet", "write_duckdb", "write_excel", "write_result")
@@ -119,6 +121,15 @@ def test_from_python_the_same_tables_are_one_call(found: Result, catalogue: Cata
     assert list(made) == list(TABLES)
     assert all(pq.read_table(written / f"{name}.parquet").equals(table) for name, table in made.items())
     assert list(tables(found, catalogue)) == ["episodes", "daily"]
+
+
+def test_the_example_of_the_documents_makes_arrow_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(takeover()))
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parent.parent / "docs" / "replay.md").read_text(encoding="utf-8")
+    known: dict[str, Any] = {"Path": Path, "Recording": Recording, "load": load, "replay": replay, "tables": tables}
+    exec(page.split("```python\n")[1].split("```")[0], known)
+    assert known["episodes"].column("signal").to_pylist() == ["account_takeover"]
 
 
 @pytest.mark.parametrize("name", TABLES)
