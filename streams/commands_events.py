@@ -215,6 +215,7 @@ def replay(
     true = None if labels is None else _labels(labels)
     source.head()
     ends = source.kind == "events" if close is None else close
+    sources = [source_facts(events, source.kind)]
     began = time.monotonic()
     with progress("replaying", source.bytes_total) as moved:
         result = replayer.replay(
@@ -222,9 +223,8 @@ def replay(
             close=ends, progress=lambda _: moved(source.bytes_read), engine=partial(Engine, pseudonyms=pseudonyms),
         )  # fmt: skip
     took = {"replay_seconds": round(time.monotonic() - began, 3)}
-    options = {"partitions": source.partitions, "close": ends, "config": None if config is None else str(config),
-               "labels": None if labels is None else str(labels), "tables": with_tables}  # fmt: skip
-    run = run_facts(result, catalogue, [source_facts(events, source.kind)], options)
+    options = {"partitions": partitions, "close": ends, "config": config, "labels": labels, "tables": with_tables}
+    run = run_facts(result, catalogue, sources, options)
     write_outcome(result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took)
     console = output()
     alerts = len({alert.alert_id for alert in result.alerts})

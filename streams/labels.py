@@ -7,6 +7,7 @@ import yaml
 from msgspec import convert
 
 import config
+from streams.records import MILLIS_MAX
 from streams.scorecard import Label
 
 KINDS = Path(config.__file__).parent / "kinds.yaml"
@@ -19,10 +20,14 @@ def read_labels(path: Path) -> list[Label]:
         missing = set(Label.__struct_fields__) - set(reader.fieldnames or ())
         if missing:
             raise ValueError(f"{path}: expected the columns {', '.join(Label.__struct_fields__)}; no {sorted(missing)}")
-        return [
-            Label(row["creator_id"], row["market"], row["kind"], int(row["start_ms"]), int(row["end_ms"]))
-            for row in reader
-        ]
+        return [_label(row, f"{path}: line {reader.line_num}") for row in reader]
+
+
+def _label(row: dict[str, str], where: str) -> Label:
+    label = Label(row["creator_id"], row["market"], row["kind"], int(row["start_ms"]), int(row["end_ms"]))
+    if not 0 <= label.start_ms <= label.end_ms <= MILLIS_MAX:  # else no table could hold it
+        raise ValueError(f"{where}: expected start_ms and end_ms in this order, from 0 to {MILLIS_MAX} (the year 2100)")
+    return label
 
 
 def read_kinds(path: Path = KINDS) -> dict[str, list[str]]:

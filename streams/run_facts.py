@@ -31,7 +31,7 @@ def source_facts(path: Path, kind: str) -> SourceFacts:
     """Of the file as it lies on the disk."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFacts(str(path), kind, path.stat().st_size, digest)
+    return SourceFacts(_shown(path), kind, path.stat().st_size, digest)
 
 
 def run_facts(
@@ -51,10 +51,15 @@ def run_facts(
         "days": result.days,
         "alerts": len({alert.alert_id for alert in result.alerts}),
         "alerts_aside": len({alert.alert_id for alert in result.shadow}),
-        "options": dict(options),
+        "options": {name: _shown(value) if isinstance(value, Path) else value for name, value in options.items()},
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
     }
+
+
+def _shown(path: Path) -> str:
+    """A name that is not UTF-8 must not cost the result."""
+    return str(path).encode(errors="replace").decode()
 
 
 def _version(name: str) -> str | None:

@@ -4,6 +4,7 @@ import csv
 import errno
 import io
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -357,6 +358,14 @@ def test_run_json_says_from_what_the_result_was_made(written: Path, catalogue: C
     assert said["libraries"]["duckdb"] == duckdb.__version__
     assert said["timings"]["replay_seconds"] == 1.0
     assert list(said)[-1] == "timings"
+
+
+def test_a_path_that_is_no_text_costs_no_result(found: Result, catalogue: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.jsonl")
+    path.write_bytes(b"1")
+    facts = run_facts(found, catalogue, [source_facts(path, "events")], {"config": path})
+    write_outcome.write_outcome(found, tmp_path / "out", catalogue, facts)
+    assert json.loads((tmp_path / "out" / "run.json").read_bytes())["sources"][0]["path"].endswith("?.jsonl")
 
 
 def test_nested_facts_become_lines() -> None:
