@@ -162,7 +162,11 @@ def record(
 def replay(
     events: Annotated[Path, typer.Argument(metavar="EVENTS", help="Events or a recording; plain or gzip.")],
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="For alerts.jsonl, shadow_alerts.jsonl and dead_letters.jsonl.")
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="For alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, run.json and tables of what was found.",
+        ),
     ],
     config: Config = None,
     partitions: Annotated[
@@ -180,17 +184,29 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", help="True episodes, as CSV: prints what was caught and what was false."),
     ] = None,
+    tables: Annotated[
+        bool | None,
+        typer.Option(
+            "--tables/--no-tables",
+            help="Whether to write Parquet, DuckDB and Excel beside CSV. By default if the extra `tables`, which "
+            "brings what they need, is installed.",
+        ),
+    ] = None,
 ) -> None:
     """Run the engine over a file and write the alerts that it would have raised, byte for byte.
 
     EVENTS holds one event a line (spread over shards as Kafka would), or is what [bold]ripcurrent record[/bold] wrote.
     """
+    import time
     from functools import partial
 
     from streams import replay as replayer
     from streams.engine import Engine
+    from streams.run_facts import run_facts, source_facts
     from streams.security import pseudonyms_for
+    from streams.write_outcome import write_outcome
 
+    with_tables = _tables(tables)
     if out.exists() and not out.is_dir():
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
     source = _recording(events, partitions)
@@ -198,13 +214,18 @@ def replay(
     pseudonyms = pseudonyms_for(catalogue)
     true = None if labels is None else _labels(labels)
     source.head()
+    ends = source.kind == "events" if close is None else close
+    sources = [source_facts(events, source.kind)]
+    began = time.monotonic()
     with progress("replaying", source.bytes_total) as moved:
         result = replayer.replay(
             source.entries(), catalogue, topic=source.topic,
-            close=source.kind == "events" if close is None else close, progress=lambda _: moved(source.bytes_read),
-            engine=partial(Engine, pseudonyms=pseudonyms),
+            close=ends, progress=lambda _: moved(source.bytes_read), engine=partial(Engine, pseudonyms=pseudonyms),
         )  # fmt: skip
-        replayer.write_result(result, out, source.topic)
+    took = {"replay_seconds": round(time.monotonic() - began, 3)}
+    options = {"partitions": partitions, "close": ends, "config": config, "labels": labels, "tables": with_tables}
+    run = run_facts(result, catalogue, sources, options)
+    write_outcome(result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took)
     console = output()
     alerts = len({alert.alert_id for alert in result.alerts})
     console.print(
@@ -227,6 +248,18 @@ def replay(
         _print_scorecard(result, true)
 
 
+def _tables(asked: bool | None) -> bool:
+    """Whether to write tables; says in a line why not, if nobody said so."""
+    from streams.write_outcome import INSTALL, missing
+
+    absent = ", ".join(missing()) if asked is not False else ""
+    if asked and absent:
+        raise Refused(f"--tables needs {absent}: {INSTALL}")
+    if absent:
+        say(f"CSV and JSON Lines only: Parquet, DuckDB and Excel need {absent}: {INSTALL}")
+    return asked is not False and not absent
+
+
 def _recording(path: Path, partitions: int) -> Any:
     from streams.recording import NoRecordingError, Recording
 
@@ -244,7 +277,7 @@ def _by_reason(dead: list[Any]) -> dict[str, int]:
 
 
 def _labels(path: Path) -> list[Any]:
-    from streams.scorecard import read_labels
+    from streams.labels import read_labels
 
     try:
         return list(read_labels(path))
@@ -256,7 +289,8 @@ def _labels(path: Path) -> list[Any]:
 
 
 def _print_scorecard(result: Any, labels: list[Any]) -> None:
-    from streams.scorecard import LOOKALIKE, read_kinds, score
+    from streams.labels import read_kinds
+    from streams.scorecard import LOOKALIKE, score
     from streams.tables import scorecard_lines, scorecard_table
 
     kinds = read_kinds()
@@ -295,7 +329,7 @@ def calibrate(
     move together, so that one number is enough; those of rules, which count steps or points, stay.
     """
     from streams import calibrate as calibrator
-    from streams.scorecard import read_kinds
+    from streams.labels import read_kinds
     from streams.tables import budget_table
 
     source = _recording(events, partitions)

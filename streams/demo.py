@@ -32,8 +32,9 @@ from config.security import KAFKA
 from streams import clients
 from streams.broker import Broker, start_broker
 from streams.errors import RipcurrentError
+from streams.labels import read_kinds
 from streams.records import Alert, decode_alert
-from streams.scorecard import false_alarm_rate, read_kinds, score
+from streams.scorecard import false_alarm_rate, score
 from streams.simulate import Events, Label, Simulation, simulate
 from streams.tables import scorecard_lines, scorecard_table, time_text
 from streams.topics import Topics, create

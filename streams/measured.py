@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct, convert
 
 from config.schema import Measured, PlantedKind, Repeat, Sequence, Series, Signal, Test
-from streams.scorecard import read_kinds
+from streams.labels import read_kinds
 from streams.simulate_spec import KINDS
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results" / "creators.json"

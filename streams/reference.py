@@ -4,6 +4,7 @@
     docs/settings.md    from config/settings.py and config/schema.py
     docs/commands.md    from streams/cli.py and the commands that it gathers
     docs/signals.md     from the shipped catalogue and benchmarks/results/creators.json (reference_signals.py)
+    docs/replay.md      the columns in it, from streams/outcome_rows.py and write_duckdb.py (reference_outcome.py)
     config/signals/*.yaml  the block `measured` in each, from the same results (measured.py)
     config/*.schema.json  the same types for an editor, which completes and checks a file that begins with
                           # yaml-language-server: $schema=../signal.schema.json
@@ -36,6 +37,7 @@ from detectors.limit import Limit
 from detectors.pattern import OrderedPattern
 from streams.cli import app
 from streams.measured import read_results, signal_files
+from streams.reference_outcome import with_columns
 from streams.reference_signals import signals_page
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -62,6 +64,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "commands.md": commands_page(),
         "signals.md": signals_page(load(), MADE, read_results()),
+        "replay.md": with_columns((DOCS / "replay.md").read_text(encoding="utf-8")),
     }
 
 

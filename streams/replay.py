@@ -10,6 +10,7 @@ records are held for one run of each partition.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,8 @@ class Result(NamedTuple):
     partitions: tuple[int, ...]  # those that had records
     creators: int  # distinct, at the end
     days: float  # of event time that was looked at: gaps in which everybody is forgotten are jumped over
+    entities: list[tuple[str, str]]  # (creator, market), those that are known at the end
+    volumes: dict[str, int]  # records by their key, which is the creator
 
 
 def reading_order(alert: Alert) -> tuple[int, str, str, int, str, str]:
@@ -88,14 +91,27 @@ def replay(
     alerts = sorted((alert for shard in shards.values() for alert in shard.alerts), key=reading_order)
     shadow = sorted((alert for shard in shards.values() for alert in shard.shadow), key=reading_order)
     dead = [Dead(p, letter) for p, shard in sorted(shards.items()) for letter in sorted(shard.dead, key=_by_offset)]
-    creators = {name[0] for shard in shards.values() for name in shard.engine.entities.slots}
-    return Result(alerts, shadow, dead, records, ticks, tuple(sorted(shards)), len(creators), _days(shards.values()))
+    entities = sorted(name for shard in shards.values() for name in shard.engine.entities.slots)
+    return Result(
+        alerts, shadow, dead, records, ticks, tuple(sorted(shards)), len({creator for creator, _ in entities}),
+        _days(shards.values()), entities, _volumes(shards.values()),
+    )  # fmt: skip
 
 
 def _days(shards: Iterable[_Shard]) -> float:
     """Of event time that was looked at: a gap in which everybody is forgotten is jumped over."""
     panes = max((s.engine.counts["panes_closed", ""] * s.engine.clock.pane_ms for s in shards), default=0)
     return panes / DAY_MS
+
+
+def _volumes(shards: Iterable[_Shard]) -> dict[str, int]:
+    """Records by creator. All of a creator have one partition, but where a recording says otherwise."""
+    found: Counter[str] = Counter()
+    for shard in shards:
+        for key, records in shard.heard.items():
+            if key is not None:
+                found[key.decode(errors="replace")] += records
+    return dict(sorted(found.items()))
 
 
 class _Shard:
@@ -107,9 +123,11 @@ class _Shard:
         self.alerts: list[Alert] = []
         self.shadow: list[Alert] = []
         self.dead: list[DeadLetter] = []
+        self.heard: Counter[bytes | None] = Counter()  # records by key
 
     def flush(self) -> None:
         if self.run:
+            self.heard.update(record.key for record in self.run)
             self.take(self.engine.feed(self.run))
             self.run = []
 

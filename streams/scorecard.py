@@ -8,17 +8,12 @@ A label whose kind begins with `lookalike:` is no episode but what resembles one
 in no recall; a false alert of its creator, opened between its start and 24 hours after its end, is a lookalike alert.
 """
 
-import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 
-import yaml
-from msgspec import Struct, convert
+from msgspec import Struct
 
-import config
 from streams.records import Alert
 
-KINDS = Path(config.__file__).parent / "kinds.yaml"  # which signals may speak for which kind of episode
 GRACE_MS = 86_400_000  # an alert may open so long after the episode's end
 HOUR_MS = 3_600_000
 LOOKALIKE = "lookalike:"
@@ -74,28 +69,6 @@ class Scorecard(Struct, frozen=True):
     @property
     def recall(self) -> float:
         return episode_recall(self.episodes)
-
-
-def read_labels(path: Path) -> list[Label]:
-    """Labels from a CSV file with the columns creator_id, market, kind, start_ms, end_ms."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = set(Label.__struct_fields__) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path}: expected the columns {', '.join(Label.__struct_fields__)}; no {sorted(missing)}")
-        return [
-            Label(row["creator_id"], row["market"], row["kind"], int(row["start_ms"]), int(row["end_ms"]))
-            for row in reader
-        ]
-
-
-def read_kinds(path: Path = KINDS) -> dict[str, list[str]]:
-    """The signals that may speak for each kind of episode; first the one that it is made for.
-
-    >>> read_kinds()["complaint_surge"]
-    ['complaint_rate', 'order_defect_rate']
-    """
-    return convert(yaml.safe_load(path.read_text(encoding="utf-8")), dict[str, list[str]])
 
 
 def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, Collection[str]]) -> Scorecard:

@@ -8,9 +8,10 @@ from config.catalogue import load
 from config.schema import Catalogue, Override, Severity
 from streams.calibrate import APART_MS, HIGHEST, LOWEST, NOW, OFFSETS, Curves, Listened, curves, listen, share_out
 from streams.columns import Record
+from streams.labels import read_kinds
 from streams.recording import murmur2
 from streams.replay import replay
-from streams.scorecard import Label, read_kinds
+from streams.scorecard import Label
 from streams.simulate import Simulation, simulate
 
 HOUR = 3_600_000

@@ -323,6 +323,41 @@ def test_replay_writes_alerts_and_dead_letters_and_prints_the_scorecard(
         assert said in done.out
 
 
+def test_replay_writes_tables_unless_it_is_told_not_to(ripcurrent, tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_bytes(b"\n".join(takeover()))
+    command = ("replay", tmp_path / "e.jsonl", "--partitions", "1", "--out")
+    assert ripcurrent(*command, tmp_path / "with").err == ripcurrent(*command, tmp_path / "no", "--no-tables").err == ""
+    plain = {"alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "episodes.csv", "daily.csv"}
+    assert {path.name for path in (tmp_path / "no").iterdir()} == plain
+    more = {"episodes.parquet", "daily.parquet", "replay.duckdb", "replay.xlsx"}
+    assert {path.name for path in (tmp_path / "with").iterdir()} == plain | more
+    run = json.loads((tmp_path / "with" / "run.json").read_bytes())
+    (source,), options = run["sources"], run["options"]
+    assert (source["path"], source["kind"], run["records"]) == (str(tmp_path / "e.jsonl"), "events", len(takeover()))
+    assert options == {"partitions": 1, "close": True, "config": None, "labels": None, "tables": True}
+    (row,) = csv.DictReader((tmp_path / "no" / "episodes.csv").read_text().splitlines())
+    assert (row["signal"], row["creator_id"], row["verdict"]) == ("account_takeover", "c_1", "unlabelled")
+
+
+def test_without_what_tables_need_replay_says_what_to_install_and_writes_the_rest(
+    ripcurrent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streams import write_outcome
+
+    monkeypatch.setattr(write_outcome, "find_spec", lambda name: None if name == "duckdb" else True)
+    (tmp_path / "e.jsonl").write_bytes(b"\n".join(takeover()))
+    done = ripcurrent("replay", tmp_path / "e.jsonl", "--out", tmp_path / "out")
+    assert done.code == 0
+    assert done.err == (
+        "ripcurrent: CSV and JSON Lines only: Parquet, DuckDB and Excel need duckdb: pip install 'ripcurrent[tables]'\n"
+    )
+    assert (tmp_path / "out" / "episodes.csv").exists()
+    assert not (tmp_path / "out" / "replay.xlsx").exists()
+    done = ripcurrent("replay", tmp_path / "e.jsonl", "--out", tmp_path / "new", "--tables")
+    assert (done.code, done.error) == (2, "--tables needs duckdb: pip install 'ripcurrent[tables]'")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_label_of_a_kind_that_no_signal_speaks_for_is_noticed(ripcurrent, simulated: Path, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("creator_id,market,kind,start_ms,end_ms\nc_1,TH,moon_phase,1,5\n")
     (tmp_path / "e.jsonl").write_bytes(b"\n".join((simulated / "events.jsonl").read_bytes().splitlines()[:500]))

@@ -10,6 +10,7 @@ import yaml
 from config.catalogue import SHIPPED, copy_shipped, load
 from config.schema import Measure, Measured, PlantedKind, Repeat, Series, Severity, Signal, Volume
 from streams import reference
+from streams.labels import read_kinds
 from streams.measured import (
     Kind,
     Results,
@@ -22,7 +23,6 @@ from streams.measured import (
     signal_files,
     with_figures,
 )
-from streams.scorecard import read_kinds
 from streams.simulate_plant import PLANTS
 from streams.simulate_spec import KINDS
 from tests.streamed import eager, hostile, run

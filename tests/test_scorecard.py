@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from streams.labels import read_kinds, read_labels
 from streams.records import Alert, Entity, decode_alert
-from streams.scorecard import Label, LookalikeScore, read_kinds, score
+from streams.scorecard import Label, LookalikeScore, score
 from streams.tables import scorecard_lines, scorecard_table
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -61,3 +62,11 @@ def test_every_kind_has_a_signal_that_it_is_made_for_and_none_twice(kind: str) -
 def test_kinds_are_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "k.yaml").write_text("a: [b, c]\n")
     assert read_kinds(tmp_path / "k.yaml") == {"a": ["b", "c"]}
+
+
+@pytest.mark.parametrize("times", ["5,4", "-1,4", "0,99999999999999999"])
+def test_a_label_at_no_time_is_refused_with_its_line(tmp_path: Path, times: str) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text(f"creator_id,market,kind,start_ms,end_ms\nc_1,TH,order_spike,1,5\nc_2,TH,order_spike,{times}\n")
+    with pytest.raises(ValueError, match=r"l\.csv: line 3: expected start_ms and end_ms in this order"):
+        read_labels(path)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.scorecard import LOOKALIKE, Label, read_kinds
+from streams.labels import read_kinds
+from streams.scorecard import LOOKALIKE, Label
 from streams.simulate import KINDS, LOOKALIKES, Plan, Shock, Simulation, background, simulate, streams_of
 from streams.simulate_plant import ALIKE, APART_MS, PLANTS, of_kind
 from streams.simulate_planting import Planted, World, make_slot, per_day, spread

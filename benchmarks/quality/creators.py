@@ -18,6 +18,7 @@ from typing import NamedTuple
 from config.catalogue import load
 from streams.columns import Record
 from streams.engine import Engine
+from streams.labels import read_kinds
 from streams.recording import murmur2
 from streams.records import Alert
 from streams.scorecard import (
@@ -30,7 +31,6 @@ from streams.scorecard import (
     episode_recall,
     false_alarm_rate,
     median_delay,
-    read_kinds,
     score,
 )
 from streams.simulate import KINDS, Simulation, simulate

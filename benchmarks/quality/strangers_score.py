@@ -9,18 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from streams.labels import read_kinds
 from streams.records import Alert
-from streams.scorecard import (
-    GRACE_MS,
-    HOUR_MS,
-    Episode,
-    Label,
-    episode_recall,
-    false_alarm_rate,
-    median_delay,
-    read_kinds,
-    score,
-)
+from streams.scorecard import GRACE_MS, HOUR_MS, Episode, Label, episode_recall, false_alarm_rate, median_delay, score
 
 LOOKALIKE = "lookalike:"
 BANDS = ((8.0, "small"), (25.0, "middle"), (float("inf"), "large"))  # a creator's orders a day

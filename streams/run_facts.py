@@ -1,0 +1,74 @@
+"""run.json: from what a result was made. All but `timings` is the same for the same input on the same versions."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, json
+
+from config.schema import Catalogue
+from streams.engine import ENGINE_VERSION
+from streams.replay import Result
+
+LIBRARIES = ("duckdb", "msgspec", "numpy", "pyarrow", "scipy", "xlsxwriter")
+
+
+class SourceFacts(Struct, frozen=True):
+    """One file that was read, as it was named. Its hash costs less than a tenth of reading its events."""
+
+    path: str
+    kind: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+def source_facts(path: Path, kind: str) -> SourceFacts:
+    """Of the file as it lies on the disk."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return SourceFacts(_shown(path), kind, path.stat().st_size, digest)
+
+
+def run_facts(
+    result: Result, catalogue: Catalogue, sources: Sequence[SourceFacts], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that run.json says, without `timings`."""
+    return {
+        "config_version": catalogue.version,
+        "engine_version": ENGINE_VERSION,
+        "program_version": version("ripcurrent"),
+        "sources": list(sources),
+        "partitions": list(result.partitions),
+        "records": result.records,
+        "bad_records": len(result.dead),
+        "ticks": result.ticks,
+        "creators": result.creators,
+        "days": result.days,
+        "alerts": len({alert.alert_id for alert in result.alerts}),
+        "alerts_aside": len({alert.alert_id for alert in result.shadow}),
+        "options": {name: _shown(value) if isinstance(value, Path) else value for name, value in options.items()},
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+
+
+def _shown(path: Path) -> str:
+    """A name that is not UTF-8 must not cost the result."""
+    return str(path).encode(errors="replace").decode()
+
+
+def _version(name: str) -> str | None:
+    """None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def run_json(facts: Mapping[str, Any], timings: Mapping[str, Any]) -> bytes:
+    return json.format(json.encode({**facts, "timings": timings}), indent=1) + b"\n"

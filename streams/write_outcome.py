@@ -1,0 +1,128 @@
+"""Everything that a replay leaves in its folder, whole or not at all.
+
+alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, CSV and run.json need nothing but Python; Parquet, DuckDB and
+Excel need the extra `tables`. All is written under other names first: what was there stays until all of it is written,
+and what an earlier replay left and this one does not write is removed, so that a folder never tells of two.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from msgspec import to_builtins
+
+from config.schema import Catalogue
+from streams.errors import RipcurrentError
+from streams.outcome import Rows
+from streams.outcome_rows import TABLES
+from streams.recording import TOPIC
+from streams.replay import Result, write_result
+from streams.run_facts import run_json
+from streams.scorecard import Label
+from streams.write_arrow import rows_of, write_parquet
+from streams.write_csv import write_csv
+from streams.write_duckdb import write_duckdb
+from streams.write_excel import write_excel
+
+RUN, DUCKDB, EXCEL = "run.json", "replay.duckdb", "replay.xlsx"
+NEEDED = {"pyarrow": "Parquet", "duckdb": "DuckDB", "xlsxwriter": "Excel"}
+INSTALL = "pip install 'ripcurrent[tables]'"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OURS = (DUCKDB, EXCEL, *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")))
+
+
+class OutcomeError(RipcurrentError):
+    """What came out can't be written: where, and why."""
+
+
+def missing() -> list[str]:
+    """What the extra `tables` would bring and is not installed."""
+    return [name for name in NEEDED if find_spec(name) is None]
+
+
+def write_outcome(
+    result: Result, folder: Path, catalogue: Catalogue, run: Mapping[str, Any], *,
+    labels: Sequence[Label] | None = None, topic: str = TOPIC, tables: bool = True,
+    timings: Mapping[str, float] | None = None,
+) -> None:  # fmt: skip
+    """`tables`: also Parquet, DuckDB and Excel. `run` is what run.json says, `timings` what took how long so far."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    facts: dict[str, Any] = to_builtins(run)
+    with _room(folder), ExitStack() as files:
+
+        parts: dict[str, Path] = {}
+
+        def whole(name: str) -> Path:
+            parts[name] = files.enter_context(whole_path(folder / name))
+            return parts[name]
+
+        run_file = whole(RUN)  # the first to be entered is the last to get its name: it says that all is there
+        _write_tables(rows_of(result, catalogue, labels), facts, whole, tables)
+        took = {**(timings or {}), "tables_seconds": round(time.monotonic() - began, 3)}
+        run_file.write_bytes(run_json(facts, took))
+        for part in parts.values():
+            _sync(part)
+        write_result(result, folder, topic)  # whole or not at all; behind it there is nothing but names to be given
+    for name in sorted(set(OURS) - set(parts)):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_tables(rows: Rows, facts: Mapping[str, Any], whole: Callable[[str], Path], tables: bool) -> None:
+    """Write them to where `whole` says."""
+    for name, each in rows.items():
+        write_csv(TABLES[name], each, whole(f"{name}.csv"))
+    if tables:
+        for name, each in rows.items():
+            write_parquet(TABLES[name], each, whole(f"{name}.parquet"))
+        write_duckdb(rows, whole(DUCKDB))
+        write_excel(rows, facts, whole(EXCEL))
+
+
+def _sync(path: Path) -> None:
+    """What is written is on the disk: a full one says so now."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """Another name for a file that others write: it gets its own when all is well, and is removed when not."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+        part.with_name(part.name + ".wal").unlink(missing_ok=True)  # of DuckDB
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """A full disk as one line, whichever library found out."""
+    try:
+        yield
+    except Exception as error:
+        if (why := _no_room(error)) is None:
+            raise
+        raise OutcomeError(f"{folder}: no room there ({why}); nothing was written, and what was there stays") from error
+
+
+def _no_room(error: BaseException | None) -> str | None:
+    """What a full disk says, if that is why. XlsxWriter wraps the error, DuckDB only quotes it."""
+    while error is not None:
+        inner = error.args[0] if error.args and isinstance(error.args[0], OSError) else error
+        if isinstance(inner, OSError) and inner.errno in NO_ROOM:
+            return os.strerror(inner.errno)
+        said = [os.strerror(number) for number in NO_ROOM if os.strerror(number) in str(error)]
+        if said:
+            return said[0]
+        error = error.__cause__ or error.__context__
+    return None
