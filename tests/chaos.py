@@ -198,8 +198,8 @@ class Chaos:
         for i, worker in enumerate(running):
             if not worker.running:
                 self.ended += 1
-                said = worker.log.read_text(errors="replace").splitlines()[-3:]
-                print(f"{worker.log.name} ended by itself: {' / '.join(said)}", file=sys.stderr, flush=True)
+                said = [line for line in worker.log.read_text(errors="replace").splitlines() if "Error" in line]
+                print(f"{worker.log.name} ended by itself: {' / '.join(said[-2:])}", file=sys.stderr, flush=True)
                 running[i] = self.worker()
         owned = [w.metric("ripcurrent_restored_partitions") for w in running if w.url]
         away = [w.metric("ripcurrent_brokers_away_seconds") for w in running if w.url]
