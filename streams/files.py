@@ -57,8 +57,8 @@ def beginning(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def said_of(name: str) -> Iterator[None]:
-    """Makes what goes wrong while a file is read one line that names it."""
+def said_of(name: str, what: str = "zstd") -> Iterator[None]:
+    """Makes what goes wrong while a file is read one line that names it; `what` is what arrow reads of it."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -67,8 +67,8 @@ def said_of(name: str) -> Iterator[None]:
     except FileNotFoundError:
         raise NoRecordingError(f"{name}: there is no such file; is the path right?") from None
     except OSError as error:
-        if error.errno is None:  # not of the system: of the decompressor
-            raise RecordingError(f"{name}: is broken zstd ({_words(error)}); was it copied whole?") from None
+        if error.errno is None:  # not of the system, but of arrow
+            raise RecordingError(f"{name}: is broken {what} ({_words(error)}); was it copied whole?") from None
         raise RecordingError(f"{name}: can't be read: {error.strerror or error}") from None
 
 
@@ -112,7 +112,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
                     yield file  # type: ignore[misc]
             elif path.suffix == ".zst":
-                with arrow(str(path)).CompressedOutputStream(raw, "zstd") as stream:
+                own = os.fdopen(os.dup(raw.fileno()), "wb")  # arrow closes what it writes to
+                with arrow(str(path)).CompressedOutputStream(own, "zstd") as stream:
                     buffered = io.BufferedWriter(stream, BUFFER_BYTES)  # arrow has a write of its own for each line
                     yield buffered
                     buffered.flush()
@@ -127,12 +128,20 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def scratch(doing: str) -> Iterator[Path]:
-    """A folder for what has no room in memory, gone afterwards. A full disk is told as that of this folder."""
-    folder = tempfile.gettempdir()
+    """A folder for what has no room in memory, gone afterwards."""
+    with written_to(Path(tempfile.gettempdir()), doing):
+        made = tempfile.TemporaryDirectory(prefix="ripcurrent-")
+    with made as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def written_to(folder: Path, doing: str) -> Iterator[None]:
+    """Makes one line of a full disk, and of what else keeps us from writing there."""
     try:
-        with tempfile.TemporaryDirectory(prefix="ripcurrent-") as made:
-            yield Path(made)
+        yield
     except OSError as error:
         if error.errno in FULL:
-            raise RecordingError(f"{folder}: no room on the disk while {doing}; TMPDIR names another folder") from None
+            why = f"no room on the disk while {doing}; the variable TMPDIR may name another folder"
+            raise RecordingError(f"{folder}: {why}") from None
         raise RecordingError(f"{folder}: can't be written while {doing}: {error.strerror or error}") from None

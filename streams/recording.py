@@ -48,7 +48,9 @@ BOM = b"\xef\xbb\xbf"
 Kind = Literal["events", "recording"]
 
 
-class _Head(msgspec.Struct, forbid_unknown_fields=True):
+class Head(msgspec.Struct, forbid_unknown_fields=True):
+    """What a recording says of itself."""
+
     version: int
     topic: str = TOPIC
     partitions: int | None = None
@@ -65,7 +67,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_base64: str | None = None
     value_base64: str | None = None
     tick: Tick | None = None
-    recording: _Head | None = None
+    recording: Head | None = None
 
 
 class _Probe(msgspec.Struct):
@@ -79,6 +81,18 @@ class _Probe(msgspec.Struct):
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_probe = msgspec.json.Decoder(_Probe).decode
+
+
+def head_of(line: bytes, name: str) -> Head:
+    """What the first line of a recording says, for the file of this name."""
+    try:
+        head = _decode_line(line).recording
+    except msgspec.DecodeError as error:
+        raise RecordingError(f"{name}: is no recording: {error}") from None
+    if head is None or head.version != VERSION:
+        version = "unknown" if head is None else head.version
+        raise RecordingError(f"{name}: is a recording of version {version}; this program reads {VERSION}")
+    return head
 
 
 class Recording:
@@ -123,7 +137,8 @@ class Recording:
         if self.kind == "events":
             yield from spread(self.plain(), self.partitions, Order(self.where))
         else:
-            yield from interleaved(self._records(), self._ticks(), self.where)
+            ticks, self.ticks_void = kept(self.ticks())
+            yield from interleaved(self._records(), ticks, self.where)
 
     def where(self, number: int) -> str:
         return f"{self.name}: line {number}"
@@ -140,31 +155,26 @@ class Recording:
             if parsed.tick is None and parsed.recording is None:
                 yield number, parsed.partition, self._record(number, parsed)
 
-    def _ticks(self) -> dict[int, list[Tick]]:
-        """The ticks that count, by partition, the first one last."""
-        ticks: list[Tick] = []
+    def ticks(self) -> Iterator[Tick]:
+        """All that stand in the file, in its order."""
         for number, line in self._lines():
             if line.find(b'"tick"', 0, 64) >= 0 or line.find(b'"recording"', 0, 64) >= 0:
                 parsed = self._parse(number, line)
                 if parsed.recording is not None:
-                    self._begin(parsed.recording)
+                    self._begin(line)
                 if parsed.tick is not None:
-                    ticks.append(parsed.tick)
-        counting, self.ticks_void = kept(ticks)
-        return counting
+                    yield parsed.tick
 
-    def _begin(self, head: _Head) -> None:
-        if head.version != VERSION:
-            raise RecordingError(f"{self.name}: is a recording of version {head.version}; this program reads {VERSION}")
-        self.topic = head.topic
-        self.partitions = head.partitions or self.partitions
+    def _begin(self, line: bytes) -> None:
+        head = head_of(line, self.name)
+        self.topic, self.partitions = head.topic, head.partitions or self.partitions
 
     def head(self) -> None:
         """Learn the topic that was recorded, without reading further."""
         if self.kind == "recording":
             number, line = next(self._lines())
-            if (head := self._parse(number, line).recording) is not None:
-                self._begin(head)
+            if self._parse(number, line).recording is not None:
+                self._begin(line)
 
     def _parse(self, number: int, line: bytes) -> _Line:
         try:
