@@ -31,6 +31,8 @@ def check_name(out: Path) -> None:
     if not out.name.endswith((*LINES, PARQUET)) and out.suffix:
         expected = f"{', '.join(LINES)} or {PARQUET}, or a folder, whose name has no dot"
         raise NoRecordingError(f"--out {out}: expected a file that ends in {expected}")
+    if not out.absolute().parent.is_dir():
+        raise NoRecordingError(f"--out {out}: there is no folder {out.parent}; make it first")
     if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise NoRecordingError(f"--out {out}: is there already; expected a new folder or an empty one")
 
