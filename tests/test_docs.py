@@ -123,7 +123,7 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
 
 
 def test_these_pages_have_commands_that_are_run() -> None:
-    assert {page.name for page in TOLD} == {"README.md", "policies.md", "write-a-signal.md"}
+    assert {page.name for page in TOLD} == {"README.md", "policies.md", "replay.md", "write-a-signal.md"}
     commands = [one.command for one in shown(README.read_text(encoding="utf-8")) if isinstance(one, Shown)]
     assert {command.split()[1] for command in commands} >= {"check", "simulate", "replay"}
 
