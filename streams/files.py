@@ -122,6 +122,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             raw.flush()
             os.fsync(raw.fileno())
         part.replace(path)
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(path)  # the system does not say where there is no room
+        raise
     finally:
         part.unlink(missing_ok=True)
 

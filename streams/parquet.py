@@ -58,15 +58,18 @@ class ParquetSource:
         self.topic = TOPIC
         self.partitions = partitions
         self.bytes_total = self.bytes_read = self.ticks_void = 0
-        self.files: list[_File] = []
+        self._parts: list[_File] = []
         self.form = Form(False, False)
         self._head: bytes | None = None
         for file in self._paths():
             self._add(file)
-        if not sum(file.rows for file in self.files):
+        if not sum(file.rows for file in self._parts):
             raise RecordingError(f"{self.name}: is empty; expected a row for each event")
         self.kind: Kind = "recording" if self.form.placed else "events"
-        self._firsts = [file.first for file in self.files]
+        self._firsts = [file.first for file in self._parts]
+        self.files = [(file.name, file.path) for file in self._parts]
+        if self.kind == "recording" and path.is_dir() and (path / TICKS).exists():
+            self.files.append((str(path / TICKS), path / TICKS))
 
     def _paths(self) -> list[Path]:
         if not self.path.is_dir():
@@ -86,13 +89,13 @@ class ParquetSource:
                 schema, rows = file.schema_arrow, file.metadata.num_rows
         hive = {field: said for field, said in hive_fields(path.parts[:-1]).items() if field not in schema.names}
         form = form_of(name, schema, hive)
-        if self.files and form != self.form:
-            raise RecordingError(f"{name}: has other columns than {self.files[0].name}: {_told(form, self.form)}")
+        if self._parts and form != self.form:
+            raise RecordingError(f"{name}: has other columns than {self._parts[0].name}: {_told(form, self.form)}")
         if self._head is None:
             self._head = (schema.metadata or {}).get(HEAD_KEY)
         self.form = form
-        first = self.files[-1].first + self.files[-1].rows if self.files else 1
-        self.files.append(_File(path, name, size, first, rows, hive, wanted(schema, form)))
+        first = self._parts[-1].first + self._parts[-1].rows if self._parts else 1
+        self._parts.append(_File(path, name, size, first, rows, hive, wanted(schema, form)))
         self.bytes_total += size
 
     def head(self) -> None:
@@ -102,7 +105,7 @@ class ParquetSource:
             self.topic, self.partitions = head.topic, head.partitions or self.partitions
 
     def where(self, number: int) -> str:
-        file = self.files[max(bisect_right(self._firsts, number) - 1, 0)]
+        file = self._parts[max(bisect_right(self._firsts, number) - 1, 0)]
         return f"{file.name}: row {number - file.first + 1}"
 
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
@@ -139,7 +142,7 @@ class ParquetSource:
     def batches(self) -> Iterator[Columns]:
         """All rows as columns, some thousands at a time."""
         done = self.bytes_read = 0
-        for file in self.files:
+        for file in self._parts:
             number = file.first
             with _sound(file.name), arrow(file.name, "pyarrow.parquet").ParquetFile(file.path) as opened:
                 for batch in opened.iter_batches(BATCH_ROWS, columns=file.columns):

@@ -104,6 +104,7 @@ class Recording:
             raise RecordingError(f"partitions is {partitions}; expected 1 or more")
         self.path = path
         self.name = name or str(path)
+        self.files = [(self.name, path)]
         self.partitions = partitions  # over which plain events are spread; a recording has its own
         self.topic = TOPIC
         self.kind: Kind = "events"

@@ -34,6 +34,7 @@ class Source(Protocol):
     topic: str
     partitions: int  # over which plain events are spread, or those of the recording
     bytes_total: int
+    files: list[tuple[str, Path]]  # what is read, as errors call it; of standard input its copy
 
     @property
     def bytes_read(self) -> int:
@@ -94,7 +95,7 @@ class Sorted:
         self.source = source
         self.kind: Kind = source.kind
         self.name, self.topic, self.partitions = source.name, source.topic, source.partitions
-        self.bytes_total = source.bytes_total
+        self.bytes_total, self.files = source.bytes_total, source.files
 
     @property
     def bytes_read(self) -> int:

@@ -57,37 +57,60 @@ def partition_of(key: bytes, partitions: int) -> int:
 def spread(rows: Iterable[Row], partitions: int, order: Order | None = None) -> Iterator[tuple[int, Record]]:
     """(partition, record) of each row; those without a key are bad records anyway."""
     ordinals: defaultdict[int, int] = defaultdict(int)
+    numbers: list[int] = []
+    times: list[int] = []
     for number, key, time, value in rows:
-        if order is not None and time is not None:
-            order.see(number, time)
+        if time is not None:
+            numbers.append(number)
+            times.append(time)
+            if len(times) == BLOCK:
+                if order is not None:
+                    order.see(numbers, times)
+                numbers, times = [], []
         partition = 0 if key is None else partition_of(key, partitions)
         yield partition, Record(ordinals[partition], key, value)
         ordinals[partition] += 1
     if order is not None:
-        order.end()
+        order.end(numbers, times)
 
 
 # ---- what an event says of itself --------------------------------------------------------------------------
 
 
-class _Probe(msgspec.Struct):
+class _Probe(msgspec.Struct, gc=False):
+    creator_id: str
+    occurred_at: int
+
+
+class _Lenient(msgspec.Struct, gc=False):
     creator_id: Any = None
     occurred_at: Any = None
 
 
 _decode_probe = msgspec.json.Decoder(_Probe).decode
+_decode_lenient = msgspec.json.Decoder(_Lenient).decode
 
 
 def probed(value: bytes) -> tuple[bytes | None, int | None]:
     """The key that its producer gave this event, and its time; None for what it lacks.
 
-    >>> probed(b'{"creator_id":"c_1","occurred_at":5}'), probed(b'{"creator_id":5,"occurred_at":-5}'), probed(b"{")
-    ((b'c_1', 5), (None, None), (None, None))
+    >>> probed(b'{"creator_id":"c_1","occurred_at":5}'), probed(b'{"creator_id":"c_1","occurred_at":-5}'), probed(b"{")
+    ((b'c_1', 5), (b'c_1', None), (None, None))
     """
     try:
         probe = _decode_probe(value)
-        key, time = probe.creator_id, probe.occurred_at
-        return key.encode() if type(key) is str else None, time_of(time)
+        time = probe.occurred_at
+        return probe.creator_id.encode(), time if 0 <= time <= MILLIS_MAX else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _probed_anyway(value)
+
+
+def _probed_anyway(value: bytes) -> tuple[bytes | None, int | None]:
+    """Of what is no event: the time may be there without the key, and the key without the time."""
+    try:
+        probe = _decode_lenient(value)
+        key = probe.creator_id.encode() if type(probe.creator_id) is str else None
+        return key, time_of(probe.occurred_at)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None, None
 
@@ -114,37 +137,38 @@ class Order:
         self.where = where
         self.seen = self.old = 0
         self.first: tuple[int, int, int] | None = None  # the first that is old: its number, its time, what came before
-        self._block: list[int] = []
         self._newest = 0
         self._look = FIRST_LOOK
 
-    def see(self, number: int, time: int) -> None:
-        self._block.append(time)
-        if time < self._newest - OLD_MS:
-            self.old += 1
-            if self.first is None:
-                self.first = number, time, self._newest
-        if len(self._block) == BLOCK:
-            self._end_block()
-
-    def _end_block(self) -> None:
-        self.seen += BLOCK
-        self._newest = max(self._newest, sorted(self._block)[BLOCK // 2])
-        self._block.clear()
+    def see(self, numbers: list[int], times: list[int]) -> None:
+        """A block of events, in their order."""
+        self._count(numbers, times)
+        self._newest = max(self._newest, sorted(times)[len(times) // 2])
         if self.seen >= self._look:
             self._look *= 2
-            self._judge(self.seen)
+            self._judge()
 
-    def end(self) -> None:
-        """Raises if more than 1 in 100 was old."""
-        self._judge(self.seen + len(self._block))
+    def end(self, numbers: list[int], times: list[int]) -> None:
+        """What is left. Raises if more than 1 in 100 was old."""
+        self._count(numbers, times)
+        self._judge()
 
-    def _judge(self, seen: int) -> None:
-        if self.first is not None and self.old * 100 > seen:
+    def _count(self, numbers: list[int], times: list[int]) -> None:
+        self.seen += len(times)
+        oldest = self._newest - OLD_MS
+        if not times or min(times) >= oldest:
+            return
+        old = [(number, time) for number, time in zip(numbers, times, strict=True) if time < oldest]
+        self.old += len(old)
+        if self.first is None:
+            self.first = *old[0], self._newest
+
+    def _judge(self) -> None:
+        if self.first is not None and self.old * 100 > self.seen:
             number, time, newest = self.first
             raise RecordingError(
                 f"{self.where(number)}: is of {_date(time)}, and events before it of {_date(newest)}; {self.old:,} of "
-                f"{seen:,} events are over 7 days older than those before them: --sort puts them in order"
+                f"{self.seen:,} events are over 7 days older than those before them: --sort puts them in order"
             )
 
 

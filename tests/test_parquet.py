@@ -1,6 +1,8 @@
 """Parquet: the same events give the same alerts, columns are checked to the letter, and `convert` loses nothing."""
 
+import io
 import json
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.catalogue import load
 from streams import parquet
 from streams.columns import Record
+from streams.parquet_writing import FIELDS, event_row, write_rows
 from streams.recording import Recording, head_line, partition_of, record_line, tick_line, write_recording
-from streams.records import decode_event
+from streams.records import MILLIS_MAX, decode_event
 from streams.replay import replay, write_result
 from streams.simulate import Simulation, simulate, write_jsonl
 from streams.sources import open_source
@@ -219,6 +224,28 @@ def test_no_more_than_a_batch_is_held(tmp_path: Path, monkeypatch: pytest.Monkey
     assert source.bytes_read == source.bytes_total
 
 
+text = st.text(min_size=1, max_size=8)
+some_events = st.fixed_dictionaries(
+    {"event_id": text, "type": st.just("order.paid"), "creator_id": text, "occurred_at": st.integers(0, MILLIS_MAX),
+     "market": st.just("TH")},
+    optional={"category": st.text(max_size=8), "actor_id": text, "ref_id": text, "amount": st.floats(0, 1e12),
+              "currency": st.just("USD"),
+              "attrs": st.dictionaries(text, text | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-9, 9))},
+)  # fmt: skip
+
+
+@given(st.lists(some_events, min_size=1, max_size=8))
+def test_what_is_written_as_columns_is_the_same_event_when_it_is_read(found: Rows) -> None:
+    sent = [(one["creator_id"].encode(), msgspec.json.encode(one)) for one in found]
+    out = io.BytesIO()
+    write_rows(out, FIELDS, (event_row(key, value, "line 1") for key, value in sent))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "e.parquet").write_bytes(out.getvalue())
+        rows = list(parquet.ParquetSource(Path(folder) / "e.parquet").plain())
+    assert [decode_event(key, value or b"") for _, key, _, value in rows] == [decode_event(*one) for one in sent]
+    assert [time for _, _, time, _ in rows] == [one["occurred_at"] for one in found]
+
+
 # ---- recordings --------------------------------------------------------------------------------------------
 
 TICKS = [Tick(0, 1, 1, 900), Tick(1, 1, 0, 700), Tick(0, 1, 2, 950)]
@@ -250,6 +277,7 @@ def test_a_recording_converts_to_a_folder_and_back_with_its_ticks(ripcurrent: An
     for found in (tmp_path / "folder", tmp_path / "back.jsonl.gz"):
         with open_source(found) as source:
             assert (source.kind, source.topic, source.partitions) == ("recording", "staging-events", 2)
+            assert all(path.is_file() for _, path in source.files)
             assert by_partition(list(source.entries())) == by_partition(entries(path))
 
 

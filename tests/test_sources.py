@@ -169,7 +169,8 @@ def test_standard_input_is_read_again_and_again_and_then_gone(
 ) -> None:
     with open_source(piped(packed(lines(event(1), event(2))), monkeypatch), 2) as source:
         assert list(source.entries()) == list(source.entries())
-        assert len(list(scratch.rglob("input"))) == 1
+        ((name, path),) = source.files
+        assert (name, [path]) == ("standard input", list(scratch.rglob("input")))
 
 
 def test_what_is_wrong_with_standard_input_is_said_of_it(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +214,12 @@ def test_a_full_disk_says_which_folder(scratch: Path, tmp_path: Path, monkeypatc
     said = refusal(tmp_path / "e.jsonl", sort=True)
     assert said.startswith(str(scratch))
     assert f"no room on the disk while {tmp_path / 'e.jsonl'} was sorted" in said
+
+
+def test_a_full_disk_under_what_is_written_says_which_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, whole_file(tmp_path / "e.jsonl"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "e.jsonl")
 
 
 def test_a_command_reads_standard_input(
