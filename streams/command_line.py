@@ -129,6 +129,8 @@ def source_of(events: Path, partitions: int, sort: bool) -> Iterator[Any]:
     try:
         with open_source(events, partitions, sort=sort) as source:
             yield source
+            if (told := source.warning()) is not None:
+                say(f"warning: {source.name}: {told}")
     except NoRecordingError as error:
         raise Refused(str(error)) from None
 

@@ -61,6 +61,7 @@ class ParquetSource:
         self._parts: list[_File] = []
         self.form = Form(False, False)
         self._head: bytes | None = None
+        self._order = Order(self.where)
         for file in self._paths():
             self._add(file)
         if not sum(file.rows for file in self._parts):
@@ -104,6 +105,9 @@ class ParquetSource:
             head = head_of(self._head, self.name)
             self.topic, self.partitions = head.topic, head.partitions or self.partitions
 
+    def warning(self) -> str | None:
+        return self._order.warning()
+
     def where(self, number: int) -> str:
         file = self._parts[max(bisect_right(self._firsts, number) - 1, 0)]
         return f"{file.name}: row {number - file.first + 1}"
@@ -111,7 +115,8 @@ class ParquetSource:
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
         """(partition, record or tick), each partition in its own order."""
         if self.kind == "events":
-            yield from spread(self.plain(), self.partitions, Order(self.where))
+            self._order = Order(self.where)
+            yield from spread(self.plain(), self.partitions, self._order)
         else:
             yield from interleaved(self._records(), self._ticks(), self.where)
 

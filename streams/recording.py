@@ -110,6 +110,7 @@ class Recording:
         self.kind: Kind = "events"
         self.bytes_read = 0  # of the file as it lies on the disk, by the newest `entries`
         self.ticks_void = 0
+        self._order = Order(self.where)
         with said_of(self.name):
             self.bytes_total = path.stat().st_size
         if path.is_dir():
@@ -136,10 +137,14 @@ class Recording:
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
         """(partition, record or tick), each partition in its own order."""
         if self.kind == "events":
-            yield from spread(self.plain(), self.partitions, Order(self.where))
+            self._order = Order(self.where)
+            yield from spread(self.plain(), self.partitions, self._order)
         else:
             ticks, self.ticks_void = kept(self.ticks())
             yield from interleaved(self._records(), ticks, self.where)
+
+    def warning(self) -> str | None:
+        return self._order.warning()
 
     def where(self, number: int) -> str:
         return f"{self.name}: line {number}"

@@ -49,6 +49,9 @@ class Source(Protocol):
     def plain(self) -> Iterator[Row]:
         """Of plain events: the rows of the file in its order, see spread.py."""
 
+    def warning(self) -> str | None:
+        """What is to be said of the newest `entries`, once they were read."""
+
     def where(self, number: int) -> str:
         """What errors call the line or row of this number."""
 
@@ -109,6 +112,9 @@ class Sorted:
 
     def plain(self) -> Iterator[Row]:
         yield from in_time_order(self.source.plain(), self.name)
+
+    def warning(self) -> str | None:
+        return None
 
     def where(self, number: int) -> str:
         return self.source.where(number)

@@ -121,13 +121,15 @@ def time_of(value: Any) -> int | None:
 
 # ---- order -------------------------------------------------------------------------------------------------
 
-OLD_MS = 7 * 86_400_000
+OLD_MS = 7 * 86_400_000  # of which nothing can be made
+LATE_MS = 3_600_000  # the windows that it belongs to have mostly been judged
 BLOCK = 100  # events whose median says what time it is: one wrong clock says nothing
 FIRST_LOOK = 100_000  # events; looked at again whenever there are twice as many, and at the end
 
 
 class Order:
-    """Whether events come roughly in the order of time: at most 1 in 100 is over 7 days older than what came before.
+    """Whether events come roughly in the order of time: more than 1 in 100 that are over 7 days older than what came
+    before are an error, more than 1 in 100 that are over an hour older are worth a warning.
 
     What came before is the newest median of a block of events, so that events with a clock that is years ahead don't
     make all behind them old. `where` gives the name of a line or row, by its number.
@@ -135,7 +137,7 @@ class Order:
 
     def __init__(self, where: Callable[[int], str]) -> None:
         self.where = where
-        self.seen = self.old = 0
+        self.seen = self.old = self.late = 0
         self.first: tuple[int, int, int] | None = None  # the first that is old: its number, its time, what came before
         self._newest = 0
         self._look = FIRST_LOOK
@@ -155,13 +157,23 @@ class Order:
 
     def _count(self, numbers: list[int], times: list[int]) -> None:
         self.seen += len(times)
-        oldest = self._newest - OLD_MS
-        if not times or min(times) >= oldest:
+        latest, oldest = self._newest - LATE_MS, self._newest - OLD_MS
+        if not times or min(times) >= latest:
             return
+        self.late += sum(time < latest for time in times)
         old = [(number, time) for number, time in zip(numbers, times, strict=True) if time < oldest]
         self.old += len(old)
-        if self.first is None:
+        if old and self.first is None:
             self.first = *old[0], self._newest
+
+    def warning(self) -> str | None:
+        """What is to be said of the order, when all was seen."""
+        if self.late * 100 <= self.seen:
+            return None
+        return (
+            f"{self.late:,} of {self.seen:,} events are over an hour older than those before them, and count as late; "
+            "--sort puts them in order"
+        )
 
     def _judge(self) -> None:
         if self.first is not None and self.old * 100 > self.seen:

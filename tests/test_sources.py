@@ -268,6 +268,16 @@ def test_clocks_that_are_wrong_and_a_few_old_events_make_no_disorder(tmp_path: P
     assert len(entries(tmp_path / "e.jsonl")) == 3_001
 
 
+def test_events_that_are_out_of_order_by_hours_are_told_of_and_not_refused(ripcurrent: Any, tmp_path: Path) -> None:
+    by_market = [event(n, T0 + n * 60_000, market) for market in ("c_1", "c_2") for n in range(600)]
+    (tmp_path / "e.jsonl").write_bytes(lines(*by_market))
+    done = ripcurrent("replay", tmp_path / "e.jsonl", "--out", tmp_path / "out")
+    assert done.code == 0
+    told = f"ripcurrent: warning: {tmp_path / 'e.jsonl'}: 490 of 1,200 events are over an hour older than those before"
+    assert done.err.startswith(told)
+    assert ripcurrent("replay", tmp_path / "e.jsonl", "--out", tmp_path / "out", "--sort").err == ""
+
+
 def test_a_large_file_is_refused_before_its_end() -> None:
     rows: Iterator[Row] = ((n, b"c_1", T0 + (n * 7_919 % 100) * DAY, b"") for n in range(1_000_000))
     with pytest.raises(RecordingError, match="of 100,000 events"):
