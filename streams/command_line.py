@@ -63,6 +63,14 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FOLDER", help="The catalogue; else RIPCURRENT_CONFIG, else what is shipped."),
 ]
+Events = Annotated[
+    Path,
+    typer.Argument(
+        metavar="EVENTS",
+        help="Events or a recording: JSON Lines, plain, gzip or zstd; Parquet, file or folder; - for standard input.",
+    ),
+]
+Sort = Annotated[bool, typer.Option("--sort", help="Put plain events in the order of occurred_at first, on the disk.")]
 
 
 @app.callback()
@@ -110,6 +118,32 @@ def check_parent(path: Path | None) -> None:
         raise Refused(f"{path}: is a folder; expected a file")
     if not path.absolute().parent.is_dir():
         raise Refused(f"{path}: there is no folder {path.parent}; make it first")
+
+
+@contextmanager
+def source_of(events: Path, partitions: int, sort: bool) -> Iterator[Any]:
+    """The source (sources.py) that EVENTS names, within the block."""
+    from streams.recording import NoRecordingError
+    from streams.sources import open_source
+
+    try:
+        with open_source(events, partitions, sort=sort) as source:
+            yield source
+            if (told := source.warning()) is not None:
+                say(f"warning: {source.name}: {told}")
+    except NoRecordingError as error:
+        raise Refused(str(error)) from None
+
+
+def check_output(path: Path) -> None:
+    """That a file of this name can be written, before anything is done for it."""
+    from streams.files import MissingExtraError, check_writable
+
+    check_parent(path)
+    try:
+        check_writable(path)
+    except MissingExtraError as error:
+        raise Refused(str(error)) from None
 
 
 @contextmanager

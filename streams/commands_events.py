@@ -10,17 +10,21 @@ import typer
 from config.settings import Settings
 from streams.command_line import (
     Config,
+    Events,
     Prefix,
     Refused,
     Servers,
+    Sort,
     app,
     catalogue_of,
+    check_output,
     check_parent,
     examples,
     output,
     progress,
     say,
     settings_from,
+    source_of,
     stoppable,
 )
 
@@ -34,7 +38,9 @@ from streams.command_line import (
     )
 )
 def simulate(
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON Lines; gzip if it ends in .gz.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Lines; gzip if it ends in .gz, zstd if in .zst.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="The planted episodes, as CSV.")] = None,
     topic: Annotated[bool, typer.Option("--topic", help="To the source topic, not to a file.")] = False,
     speed: Annotated[float | None, typer.Option(metavar="X", help="With --topic: X times real time.")] = None,
@@ -56,8 +62,9 @@ def simulate(
         raise Refused("expected either --out FILE or --topic")
     if speed is not None and (not topic or not speed > 0):
         raise Refused("--speed is for --topic, and over 0: how many times as fast as it happened")
-    for path in (out, labels):
-        check_parent(path)
+    check_parent(labels)
+    if out is not None:
+        check_output(out)
     from streams import simulate as simulator
 
     settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
@@ -125,7 +132,7 @@ def _send_events(events: Any, settings: Settings, speed: float | None, moved: An
     )
 )
 def record(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="JSON Lines; gzip if it ends in .gz.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="JSON Lines; gzip if it ends in .gz, zstd if in .zst.")],
     until_end: Annotated[
         bool, typer.Option("--until-end", help="Stop at what is there now; else go on until Ctrl-C.")
     ] = False,
@@ -137,7 +144,7 @@ def record(
     from streams.recording import write_recording
     from streams.topics import Topics
 
-    check_parent(out)
+    check_output(out)
     settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     names, servers = Topics.with_prefix(settings.topic_prefix), settings.bootstrap_servers
     rights.require(servers, "record", names)
@@ -157,10 +164,11 @@ def record(
         "ripcurrent replay events.jsonl --out out/",
         "ripcurrent replay events.jsonl --out out/ --labels labels.csv",
         "ripcurrent replay today.jsonl.gz --out out/ --config my-config/",
+        "ripcurrent replay lake/events/ --out out/ --sort      [dim]# Parquet[/dim]",
     )
 )
 def replay(
-    events: Annotated[Path, typer.Argument(metavar="EVENTS", help="Events or a recording; plain or gzip.")],
+    events: Events,
     out: Annotated[
         Path,
         typer.Option(
@@ -172,6 +180,7 @@ def replay(
     partitions: Annotated[
         int, typer.Option(min=1, max=10_000, help="Shards to spread plain events over; a recording has its own.")
     ] = 4,
+    sort: Sort = False,
     close: Annotated[
         bool | None,
         typer.Option(
@@ -195,7 +204,8 @@ def replay(
 ) -> None:
     """Run the engine over a file and write the alerts that it would have raised, byte for byte.
 
-    EVENTS holds one event a line (spread over shards as Kafka would), or is what [bold]ripcurrent record[/bold] wrote.
+    EVENTS holds one event a line or row (spread over shards as Kafka would, in the order of time or else with --sort),
+    or is what [bold]ripcurrent record[/bold] wrote.
     """
     import time
     from functools import partial
@@ -209,23 +219,32 @@ def replay(
     with_tables = _tables(tables)
     if out.exists() and not out.is_dir():
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
-    source = _recording(events, partitions)
     catalogue = catalogue_of(settings_from(config=config).config)
     pseudonyms = pseudonyms_for(catalogue)
     true = None if labels is None else _labels(labels)
-    source.head()
-    ends = source.kind == "events" if close is None else close
-    sources = [source_facts(events, source.kind)]
     began = time.monotonic()
-    with progress("replaying", source.bytes_total) as moved:
+    with source_of(events, partitions, sort) as source, progress("replaying", source.bytes_total) as moved:
+        ends = source.kind == "events" if close is None else close
+        sources = [source_facts(name, path, source.kind) for name, path in source.files]
         result = replayer.replay(
             source.entries(), catalogue, topic=source.topic,
             close=ends, progress=lambda _: moved(source.bytes_read), engine=partial(Engine, pseudonyms=pseudonyms),
         )  # fmt: skip
     took = {"replay_seconds": round(time.monotonic() - began, 3)}
-    options = {"partitions": partitions, "close": ends, "config": config, "labels": labels, "tables": with_tables}
+    options = {
+        "partitions": partitions, "sort": sort, "close": ends, "config": config, "labels": labels,
+        "tables": with_tables,
+    }  # fmt: skip
     run = run_facts(result, catalogue, sources, options)
     write_outcome(result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took)
+    _print_result(result, out)
+    if true is not None:
+        _print_scorecard(result, true)
+
+
+def _print_result(result: Any, out: Path) -> None:
+    from streams import replay as replayer
+
     console = output()
     alerts = len({alert.alert_id for alert in result.alerts})
     console.print(
@@ -244,8 +263,6 @@ def replay(
         reasons = ", ".join(f"{reason} {n}" for reason, n in _by_reason(result.dead).items())
         where = out / replayer.DEAD_LETTERS
         console.print(f"{len(result.dead):,} bad records ({reasons}) in {where}", highlight=False, soft_wrap=True)
-    if true is not None:
-        _print_scorecard(result, true)
 
 
 def _tables(asked: bool | None) -> bool:
@@ -258,15 +275,6 @@ def _tables(asked: bool | None) -> bool:
     if absent:
         say(f"CSV and JSON Lines only: Parquet, DuckDB and Excel need {absent}: {INSTALL}")
     return asked is not False and not absent
-
-
-def _recording(path: Path, partitions: int) -> Any:
-    from streams.recording import NoRecordingError, Recording
-
-    try:
-        return Recording(path, partitions)
-    except NoRecordingError as error:
-        raise Refused(str(error)) from None
 
 
 def _by_reason(dead: list[Any]) -> dict[str, int]:
@@ -310,7 +318,7 @@ def _print_scorecard(result: Any, labels: list[Any]) -> None:
     )
 )
 def calibrate(
-    events: Annotated[Path, typer.Argument(metavar="EVENTS", help="Events or a recording; plain or gzip.")],
+    events: Events,
     budget: Annotated[
         float, typer.Option(min=0.0, help="False alarms of all signals together, per 1,000 creators and days.")
     ] = 2.0,
@@ -322,6 +330,7 @@ def calibrate(
     partitions: Annotated[
         int, typer.Option(min=1, max=10_000, help="Shards to spread plain events over; a recording has its own.")
     ] = 4,
+    sort: Sort = False,
 ) -> None:
     """Propose thresholds: how often each signal would be wrong, and how to share a budget of false alarms out.
 
@@ -332,10 +341,9 @@ def calibrate(
     from streams.labels import read_kinds
     from streams.tables import budget_table
 
-    source = _recording(events, partitions)
     catalogue = catalogue_of(settings_from(config=config).config)
     true = [] if labels is None else _labels(labels)
-    with progress("listening", source.bytes_total) as moved:
+    with source_of(events, partitions, sort) as source, progress("listening", source.bytes_total) as moved:
         heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.bytes_read))
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())
     rules = [name for name, one in catalogue.signals.items() if not any(hasattr(t, "detector") for t in one.tests)]

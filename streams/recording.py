@@ -1,4 +1,4 @@
-"""Recordings: what stood on the topics, as JSON Lines, plain or gzip. The form of each line:
+"""Recordings: what stood on the topics, as JSON Lines, plain, gzip or zstd. The form of each line:
 
     {"recording": {"version": 1, "topic": "creator-events", "partitions": 4}}        first, may be absent
     {"partition": 0, "offset": 41, "timestamp": 1767571200000, "key": "c_1", "value": "{\\"event_id\\": …}"}
@@ -19,78 +19,38 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gzip
-import os
-import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import msgspec
 
 from streams.columns import Record
-from streams.errors import RipcurrentError
+from streams.files import PARQUET, opened, said_of
+from streams.files import NoRecordingError as NoRecordingError
+from streams.files import RecordingError as RecordingError
+from streams.files import whole_file as whole_file
+from streams.interleave import Placed, interleaved, kept
 from streams.records import RECORD_BYTES_MAX
-from streams.ticks import Tick, valid
+from streams.spread import Order, Row, probed, spread
+from streams.spread import murmur2 as murmur2
+from streams.spread import partition_of as partition_of
+from streams.ticks import Tick
 
 VERSION = 1
 TOPIC = "creator-events"
 LINE_BYTES_MAX = 4 << 20  # a longer line is no record of ours; of a plain event only so much is kept, to be refused
 KEPT_BYTES = 2 * RECORD_BYTES_MAX  # of a key or a value; a larger one is a dead letter however large, and its line one
-GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
-
-
-class RecordingError(RipcurrentError):
-    """The file can't be read as events or as a recording: which, where, and what to do."""
-
-
-class NoRecordingError(RecordingError):
-    """There is no such file."""
-
-
-# ---- where Kafka puts a key --------------------------------------------------------------------------------
-
-_M, _MASK = 0x5BD1E995, 0xFFFFFFFF
-
-
-def murmur2(data: bytes) -> int:
-    """Kafka's murmur2 (seed 0x9747b28c), unsigned.
-
-    >>> murmur2(b"21") - 2**32
-    -973932308
-    """
-    n = len(data)
-    h = (0x9747B28C ^ n) & _MASK
-    whole = n & ~3
-    for i in range(0, whole, 4):
-        k = int.from_bytes(data[i : i + 4], "little") * _M & _MASK
-        k = (k ^ k >> 24) * _M & _MASK
-        h = (h * _M & _MASK) ^ k
-    if whole < n:
-        h = (h ^ int.from_bytes(data[whole:], "little")) * _M & _MASK
-    h = (h ^ h >> 13) * _M & _MASK
-    return h ^ h >> 15
-
-
-@lru_cache(maxsize=1 << 17)
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that every Kafka client gives this key by default.
-
-    >>> partition_of(b"c_18233", 4)
-    3
-    """
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
-
 
 # ---- reading -----------------------------------------------------------------------------------------------
 
 Kind = Literal["events", "recording"]
 
 
-class _Head(msgspec.Struct, forbid_unknown_fields=True):
+class Head(msgspec.Struct, forbid_unknown_fields=True):
+    """What a recording says of itself."""
+
     version: int
     topic: str = TOPIC
     partitions: int | None = None
@@ -107,11 +67,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_base64: str | None = None
     value_base64: str | None = None
     tick: Tick | None = None
-    recording: _Head | None = None
-
-
-class _Creator(msgspec.Struct):
-    creator_id: str
+    recording: Head | None = None
 
 
 class _Probe(msgspec.Struct):
@@ -124,38 +80,54 @@ class _Probe(msgspec.Struct):
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
-_decode_creator = msgspec.json.Decoder(_Creator).decode
 _decode_probe = msgspec.json.Decoder(_Probe).decode
+
+
+def head_of(line: bytes, name: str) -> Head:
+    """What the first line of a recording says, for the file of this name."""
+    try:
+        head = _decode_line(line).recording
+    except msgspec.DecodeError as error:
+        raise RecordingError(f"{name}: is no recording: {error}") from None
+    if head is None or head.version != VERSION:
+        version = "unknown" if head is None else head.version
+        raise RecordingError(f"{name}: is a recording of version {version}; this program reads {VERSION}")
+    return head
 
 
 class Recording:
     """A file of events or a recording. `entries` may be called again and again."""
 
-    def __init__(self, path: Path, partitions: int = 4) -> None:
+    def __init__(self, path: Path, partitions: int = 4, name: str | None = None) -> None:
+        """`name` is what errors call it, where that is not its path."""
         if partitions < 1:
             raise RecordingError(f"partitions is {partitions}; expected 1 or more")
         self.path = path
+        self.name = name or str(path)
+        self.files = [(self.name, path)]
         self.partitions = partitions  # over which plain events are spread; a recording has its own
         self.topic = TOPIC
         self.kind: Kind = "events"
         self.bytes_read = 0  # of the file as it lies on the disk, by the newest `entries`
         self.ticks_void = 0
-        try:
+        self._order = Order(self.where)
+        with said_of(self.name):
             self.bytes_total = path.stat().st_size
-        except FileNotFoundError:
-            raise NoRecordingError(f"{path}: there is no such file; is the path right?") from None
-        except OSError as error:
-            raise RecordingError(f"{path}: can't be read: {error.strerror}") from None
         if path.is_dir():
-            raise NoRecordingError(f"{path}: is a folder; expected a file of events, one JSON object a line")
+            raise NoRecordingError(f"{self.name}: is a folder; expected a file of events, one JSON object a line")
         if not path.is_file():
-            raise NoRecordingError(f"{path}: is a pipe or a device; expected a file, since it is read more than once")
+            raise NoRecordingError(
+                f"{self.name}: is a pipe or a device; expected a file, since it is read more than once "
+                "(`-` keeps what comes by standard input)"
+            )
         self._recognise()
 
     def _recognise(self) -> None:
         first = next((line for _, line in self._lines()), None)
         if first is None:
-            raise RecordingError(f"{self.path}: is empty; expected events, one JSON object a line")
+            raise RecordingError(f"{self.name}: is empty; expected events, one JSON object a line")
+        if first.startswith(PARQUET):
+            raise RecordingError(f"{self.name}: is Parquet that was compressed once more; decompress it first")
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             probe = _decode_probe(first)
             ours = probe.recording, probe.tick, probe.offset
@@ -164,109 +136,78 @@ class Recording:
 
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
         """(partition, record or tick), each partition in its own order."""
-        return self._events() if self.kind == "events" else self._recorded()
+        if self.kind == "events":
+            self._order = Order(self.where)
+            yield from spread(self.plain(), self.partitions, self._order)
+        else:
+            ticks, self.ticks_void = kept(self.ticks())
+            yield from interleaved(self._records(), ticks, self.where)
 
-    def _events(self) -> Iterator[tuple[int, Record | Tick]]:
-        ordinals: defaultdict[int, int] = defaultdict(int)
-        for _, line in self._lines():
-            key = _key_of(line)
-            partition = 0 if key is None else partition_of(key, self.partitions)
-            yield partition, Record(ordinals[partition], key, line)
-            ordinals[partition] += 1
+    def warning(self) -> str | None:
+        return self._order.warning()
 
-    def _recorded(self) -> Iterator[tuple[int, Record | Tick]]:
-        ticks = self._ticks()
-        newest: dict[int, int] = {}
+    def where(self, number: int) -> str:
+        return f"{self.name}: line {number}"
+
+    def plain(self) -> Iterator[Row]:
+        """(number, key, time, line) of each plain event, as they come."""
+        for number, line in self._lines():
+            key, time = probed(line)
+            yield number, key, time, line
+
+    def _records(self) -> Iterator[Placed]:
         for number, line in self._lines():
             parsed = self._parse(number, line)
-            if parsed.tick is not None or parsed.recording is not None:
-                continue
-            partition, record = parsed.partition, self._record(number, parsed)
-            if record.offset <= newest.get(partition, -1):
-                raise RecordingError(
-                    f"{self.path}: line {number}: offset {record.offset} of partition {partition} comes after "
-                    f"{newest[partition]}; expected the records of a partition in order of offset"
-                )
-            due = ticks.get(partition)
-            while due and due[-1].after_offset < record.offset:
-                yield partition, due.pop()
-            newest[partition] = record.offset
-            yield partition, record
-        for partition, last in sorted(newest.items()):
-            due = ticks.get(partition)
-            while due and due[-1].after_offset <= last:  # those behind it follow records that are not here
-                yield partition, due.pop()
+            if parsed.tick is None and parsed.recording is None:
+                yield number, parsed.partition, self._record(number, parsed)
 
-    def _ticks(self) -> dict[int, list[Tick]]:
-        """The ticks that count, by partition, the first one last."""
-        found: defaultdict[int, list[Tick]] = defaultdict(list)
+    def ticks(self) -> Iterator[Tick]:
+        """All that stand in the file, in its order."""
         for number, line in self._lines():
             if line.find(b'"tick"', 0, 64) >= 0 or line.find(b'"recording"', 0, 64) >= 0:
                 parsed = self._parse(number, line)
                 if parsed.recording is not None:
-                    self._begin(parsed.recording)
+                    self._begin(line)
                 if parsed.tick is not None:
-                    found[parsed.tick.partition].append(parsed.tick)
-        kept = {partition: [tick for _, tick in valid(enumerate(ticks))] for partition, ticks in found.items()}
-        moving = sum(tick.moves for ticks in found.values() for tick in ticks)
-        self.ticks_void = moving - sum(map(len, kept.values()))
-        return {partition: ticks[::-1] for partition, ticks in kept.items()}
+                    yield parsed.tick
 
-    def _begin(self, head: _Head) -> None:
-        if head.version != VERSION:
-            raise RecordingError(f"{self.path}: is a recording of version {head.version}; this program reads {VERSION}")
-        self.topic = head.topic
+    def _begin(self, line: bytes) -> None:
+        head = head_of(line, self.name)
+        self.topic, self.partitions = head.topic, head.partitions or self.partitions
 
     def head(self) -> None:
         """Learn the topic that was recorded, without reading further."""
         if self.kind == "recording":
             number, line = next(self._lines())
-            if (head := self._parse(number, line).recording) is not None:
-                self._begin(head)
+            if self._parse(number, line).recording is not None:
+                self._begin(line)
 
     def _parse(self, number: int, line: bytes) -> _Line:
         try:
             return _decode_line(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RecordingError(f"{self.path}: line {number}: is no line of a recording: {error}") from None
+            raise RecordingError(f"{self.where(number)}: is no line of a recording: {error}") from None
 
     def _record(self, number: int, line: _Line) -> Record:
         if line.partition < 0 or line.offset < 0:
-            raise RecordingError(f"{self.path}: line {number}: expected a partition and an offset, 0 or more")
+            raise RecordingError(f"{self.where(number)}: expected a partition and an offset, 0 or more")
         try:
             key, value = _bytes(line.key, line.key_base64), _bytes(line.value, line.value_base64)
         except ValueError:
-            raise RecordingError(f"{self.path}: line {number}: expected base64") from None
+            raise RecordingError(f"{self.where(number)}: expected base64") from None
         return Record(line.offset, key, value, line.timestamp)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """(number, line without its end) of all lines that are not blank."""
         self.bytes_read = 0
-        try:
-            with self.path.open("rb") as raw, _opened(raw) as file:
-                for number, line in enumerate(_long_lines(file), 1):
-                    if number % 1024 == 0:
-                        self.bytes_read = raw.tell()
-                    text = (line.removeprefix(BOM) if number == 1 else line).rstrip(b"\r\n")
-                    if text and not text.isspace():
-                        yield number, text
-                self.bytes_read = self.bytes_total
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            why = str(error).rstrip(".") or type(error).__name__
-            raise RecordingError(f"{self.path}: is broken gzip ({why}); was it copied whole?") from None
-        except OSError as error:
-            raise RecordingError(f"{self.path}: can't be read: {error.strerror or error}") from None
-
-
-@contextlib.contextmanager
-def _opened(raw: IO[bytes]) -> Iterator[IO[bytes]]:
-    start = raw.read(2)
-    raw.seek(0)
-    if start == GZIP:
-        with gzip.GzipFile(fileobj=raw) as file:
-            yield file  # type: ignore[misc]
-    else:
-        yield raw
+        with said_of(self.name), self.path.open("rb") as raw, opened(raw, self.name) as file:
+            for number, line in enumerate(_long_lines(file), 1):
+                if number % 1024 == 0:
+                    self.bytes_read = raw.tell()
+                text = (line.removeprefix(BOM) if number == 1 else line).rstrip(b"\r\n")
+                if text and not text.isspace():
+                    yield number, text
+            self.bytes_read = self.bytes_total
 
 
 def _long_lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -276,14 +217,6 @@ def _long_lines(file: IO[bytes]) -> Iterator[bytes]:
             while (rest := file.readline(LINE_BYTES_MAX)) and not rest.endswith(b"\n"):
                 pass
         yield line
-
-
-def _key_of(line: bytes) -> bytes | None:
-    """The key that its producer gave this event; None where there is no creator_id, which is a bad record anyway."""
-    try:
-        return _decode_creator(line).creator_id.encode()
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
 
 
 def _bytes(text: str | None, encoded: str | None) -> bytes | None:
@@ -341,26 +274,6 @@ def tick_line(tick: Tick) -> bytes:
     b'{"tick":{"partition":0,"epoch":3,"after_offset":41,"up_to":1767571200000}}\\n'
     """
     return _encode({"tick": tick}) + b"\n"
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when it is complete, and not at all when the body raises. Gzip where the
-    name ends in .gz, with nothing of the clock or the name in its header.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-                    yield file  # type: ignore[misc]
-            else:
-                yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_recording(

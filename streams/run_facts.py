@@ -27,11 +27,11 @@ class SourceFacts(Struct, frozen=True):
     sha256: str | None = None
 
 
-def source_facts(path: Path, kind: str) -> SourceFacts:
-    """Of the file as it lies on the disk."""
+def source_facts(name: str, path: Path, kind: str) -> SourceFacts:
+    """Of the file as it lies on the disk; of standard input, of its copy."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return SourceFacts(_shown(path), kind, path.stat().st_size, digest)
+    return SourceFacts(_shown(Path(name)), kind, path.stat().st_size, digest)
 
 
 def run_facts(

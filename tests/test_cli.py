@@ -18,7 +18,7 @@ from config.catalogue import SHIPPED, load
 from streams.cli import main
 from tests.test_replay import takeover
 
-COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "demo")
+COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "convert", "demo")
 DLQ_COMMANDS = ("dlq list", "dlq show", "dlq redrive")
 NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
 
@@ -334,7 +334,7 @@ def test_replay_writes_tables_unless_it_is_told_not_to(ripcurrent, tmp_path: Pat
     run = json.loads((tmp_path / "with" / "run.json").read_bytes())
     (source,), options = run["sources"], run["options"]
     assert (source["path"], source["kind"], run["records"]) == (str(tmp_path / "e.jsonl"), "events", len(takeover()))
-    assert options == {"partitions": 1, "close": True, "config": None, "labels": None, "tables": True}
+    assert options == {"partitions": 1, "sort": False, "close": True, "config": None, "labels": None, "tables": True}
     (row,) = csv.DictReader((tmp_path / "no" / "episodes.csv").read_text().splitlines())
     assert (row["signal"], row["creator_id"], row["verdict"]) == ("account_takeover", "c_1", "unlabelled")
 

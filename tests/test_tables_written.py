@@ -61,7 +61,7 @@ def found() -> Result:
 
 @pytest.fixture(scope="module")
 def run(found: Result, catalogue: Catalogue) -> dict[str, Any]:
-    sources = [source_facts(Path(__file__), "events")]
+    sources = [source_facts(__file__, Path(__file__), "events")]
     return run_facts(found, catalogue, sources, {"close": True, "config": "=1+1"})
 
 
@@ -363,7 +363,7 @@ def test_run_json_says_from_what_the_result_was_made(written: Path, catalogue: C
 def test_a_path_that_is_no_text_costs_no_result(found: Result, catalogue: Catalogue, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.jsonl")
     path.write_bytes(b"1")
-    facts = run_facts(found, catalogue, [source_facts(path, "events")], {"config": path})
+    facts = run_facts(found, catalogue, [source_facts(str(path), path, "events")], {"config": path})
     write_outcome.write_outcome(found, tmp_path / "out", catalogue, facts)
     assert json.loads((tmp_path / "out" / "run.json").read_bytes())["sources"][0]["path"].endswith("?.jsonl")
 
