@@ -14,7 +14,7 @@ help:  ## list the targets
 
 install: .venv/installed  ## .venv with the command ripcurrent in it
 
-check: install  ## the fast part: lint, types, layers, unit tests (about 3 minutes)
+check: install  ## the fast part: lint, types, layers, unit tests (3 to 6 minutes)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration
