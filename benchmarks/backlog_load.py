@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from streams.recording import partition_of
 from streams.security import for_aiokafka
 from streams.simulate import ATTRS, Events, Simulation, simulate
 from streams.simulate_rows import TYPES, Rows
 from streams.simulate_spec import DAY
+from streams.spread import partition_of
 
 SLICE_SECONDS = 0.05  # of the load: what is due is sent so often
 SLICE_RECORDS = 10_000  # at most, so that a change of the rate never waits long

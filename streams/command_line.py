@@ -123,7 +123,7 @@ def check_parent(path: Path | None) -> None:
 @contextmanager
 def source_of(events: Path, partitions: int, sort: bool) -> Iterator[Any]:
     """The source (sources.py) that EVENTS names, within the block."""
-    from streams.recording import NoRecordingError
+    from streams.files import NoRecordingError
     from streams.sources import open_source
 
     try:

@@ -102,7 +102,7 @@ def _spec(file: Path | None, flags: dict[str, Any], kinds: str | None) -> Any:
 
 
 def _write_events(events: Any, out: Path, moved: Any) -> None:
-    from streams.recording import whole_file
+    from streams.files import whole_file
 
     with whole_file(out) as file:
         for n, (_, value, _) in enumerate(events.iter_records()):
@@ -267,7 +267,8 @@ def _print_result(result: Any, out: Path) -> None:
 
 def _tables(asked: bool | None) -> bool:
     """Whether to write tables; says in a line why not, if nobody said so."""
-    from streams.write_outcome import INSTALL, missing
+    from streams.files import INSTALL
+    from streams.write_outcome import missing
 
     absent = ", ".join(missing()) if asked is not False else ""
     if asked and absent:

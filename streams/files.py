@@ -21,7 +21,8 @@ from typing import IO, Any
 from streams.errors import RipcurrentError
 
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
-FULL = errno.ENOSPC, errno.EDQUOT
+FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+INSTALL = "pip install 'ripcurrent[tables]'"  # pyarrow, duckdb and XlsxWriter
 BUFFER_BYTES = 1 << 18
 
 
@@ -43,7 +44,7 @@ def arrow(name: str, module: str = "pyarrow") -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise MissingExtraError(
-            f"{name}: zstd and Parquet need pyarrow, which is not installed: pip install 'ripcurrent[tables]'"
+            f"{name}: zstd and Parquet need pyarrow, which is not installed: {INSTALL}"
         ) from None
 
 
@@ -101,13 +102,23 @@ def check_writable(path: Path) -> None:
 
 
 @contextlib.contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """Another name for a file that others write: it gets its own when all is well, and is removed when not."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name when it is complete, and not at all when the body raises. Gzip where the
     name ends in .gz, zstd where it ends in .zst, with nothing of the clock or the name in its header.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as raw:
+        with whole_path(path) as part, part.open("wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
                     yield file  # type: ignore[misc]
@@ -121,13 +132,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
                 yield raw
             raw.flush()
             os.fsync(raw.fileno())
-        part.replace(path)
     except OSError as error:
         if error.errno in FULL and error.filename is None:
             error.filename = str(path)  # the system does not say where there is no room
         raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -26,15 +26,10 @@ from typing import IO, Any, Literal
 import msgspec
 
 from streams.columns import Record
-from streams.files import PARQUET, opened, said_of
-from streams.files import NoRecordingError as NoRecordingError
-from streams.files import RecordingError as RecordingError
-from streams.files import whole_file as whole_file
+from streams.files import PARQUET, NoRecordingError, RecordingError, opened, said_of, whole_file
 from streams.interleave import Placed, interleaved, kept
 from streams.records import RECORD_BYTES_MAX
 from streams.spread import Order, Row, probed, spread
-from streams.spread import murmur2 as murmur2
-from streams.spread import partition_of as partition_of
 from streams.ticks import Tick
 
 VERSION = 1

@@ -20,7 +20,8 @@ import msgspec
 from config.schema import Catalogue
 from streams.columns import DeadLetter, Record
 from streams.engine import Engine, Output
-from streams.recording import TOPIC, bytes_of, whole_file
+from streams.files import whole_file
+from streams.recording import TOPIC, bytes_of
 from streams.records import Alert, encode_alert
 from streams.shard import obey
 from streams.ticks import Tick

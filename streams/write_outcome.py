@@ -7,7 +7,6 @@ and what an earlier replay left and this one does not write is removed, so that 
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from msgspec import to_builtins
 
 from config.schema import Catalogue
 from streams.errors import RipcurrentError
+from streams.files import FULL, whole_path
 from streams.outcome import Rows
 from streams.outcome_rows import TABLES
 from streams.recording import TOPIC
@@ -33,8 +33,6 @@ from streams.write_excel import write_excel
 
 RUN, DUCKDB, EXCEL = "run.json", "replay.duckdb", "replay.xlsx"
 NEEDED = {"pyarrow": "Parquet", "duckdb": "DuckDB", "xlsxwriter": "Excel"}
-INSTALL = "pip install 'ripcurrent[tables]'"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OURS = (DUCKDB, EXCEL, *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")))
 
 
@@ -61,7 +59,7 @@ def write_outcome(
         parts: dict[str, Path] = {}
 
         def whole(name: str) -> Path:
-            parts[name] = files.enter_context(whole_path(folder / name))
+            parts[name] = files.enter_context((_database if name == DUCKDB else whole_path)(folder / name))
             return parts[name]
 
         run_file = whole(RUN)  # the first to be entered is the last to get its name: it says that all is there
@@ -93,15 +91,13 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def whole_path(path: Path) -> Iterator[Path]:
-    """Another name for a file that others write: it gets its own when all is well, and is removed when not."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-        part.with_name(part.name + ".wal").unlink(missing_ok=True)  # of DuckDB
+def _database(path: Path) -> Iterator[Path]:
+    """As `whole_path`; what DuckDB may leave beside its file goes as well."""
+    with whole_path(path) as part:
+        try:
+            yield part
+        finally:
+            part.with_name(part.name + ".wal").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -119,9 +115,9 @@ def _no_room(error: BaseException | None) -> str | None:
     """What a full disk says, if that is why. XlsxWriter wraps the error, DuckDB only quotes it."""
     while error is not None:
         inner = error.args[0] if error.args and isinstance(error.args[0], OSError) else error
-        if isinstance(inner, OSError) and inner.errno in NO_ROOM:
+        if isinstance(inner, OSError) and inner.errno in FULL:
             return os.strerror(inner.errno)
-        said = [os.strerror(number) for number in NO_ROOM if os.strerror(number) in str(error)]
+        said = [os.strerror(number) for number in FULL if os.strerror(number) in str(error)]
         if said:
             return said[0]
         error = error.__cause__ or error.__context__

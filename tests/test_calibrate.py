@@ -9,10 +9,10 @@ from config.schema import Catalogue, Override, Severity
 from streams.calibrate import APART_MS, HIGHEST, LOWEST, NOW, OFFSETS, Curves, Listened, curves, listen, share_out
 from streams.columns import Record
 from streams.labels import read_kinds
-from streams.recording import murmur2
 from streams.replay import replay
 from streams.scorecard import Label
 from streams.simulate import Simulation, simulate
+from streams.spread import murmur2
 
 HOUR = 3_600_000
 SIGNALS = ("complaint_rate", "refund_rate")

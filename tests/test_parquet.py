@@ -18,11 +18,12 @@ from config.catalogue import load
 from streams import parquet
 from streams.columns import Record
 from streams.parquet_writing import FIELDS, event_row, write_rows
-from streams.recording import Recording, head_line, partition_of, record_line, tick_line, write_recording
+from streams.recording import Recording, head_line, record_line, tick_line, write_recording
 from streams.records import MILLIS_MAX, decode_event
 from streams.replay import replay, write_result
 from streams.simulate import Simulation, simulate, write_jsonl
 from streams.sources import open_source
+from streams.spread import partition_of
 from streams.ticks import Tick
 from tests.test_cli import ripcurrent as ripcurrent
 from tests.test_sources import DAY, T0, entries, event, lines, piped, refusal, values

@@ -13,20 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.columns import Record
-from streams.recording import (
-    LINE_BYTES_MAX,
-    NoRecordingError,
-    Recording,
-    RecordingError,
-    head_line,
-    murmur2,
-    partition_of,
-    record_line,
-    tick_line,
-    whole_file,
-    write_recording,
-)
+from streams.files import NoRecordingError, RecordingError, whole_file
+from streams.recording import LINE_BYTES_MAX, Recording, head_line, record_line, tick_line, write_recording
 from streams.records import RECORD_BYTES_MAX
+from streams.spread import murmur2, partition_of
 from streams.ticks import Tick
 
 

@@ -27,6 +27,7 @@ from msgspec import structs
 from config.catalogue import load
 from config.schema import Catalogue
 from streams import write_duckdb, write_excel, write_outcome
+from streams.files import whole_path
 from streams.outcome import Rows
 from streams.outcome_rows import TABLES, Column, columns
 from streams.recording import Recording
@@ -36,7 +37,7 @@ from streams.scorecard import Label
 from streams.write_arrow import rows_of, tables
 from streams.write_csv import cell, write_csv
 from streams.write_excel import Sheet, cell_text, flat
-from streams.write_outcome import OutcomeError, whole_path
+from streams.write_outcome import OutcomeError
 from tests.outcomes import DAY, HOUR, T0, opened, result
 from tests.test_replay import takeover
 

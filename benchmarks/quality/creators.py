@@ -19,7 +19,6 @@ from config.catalogue import load
 from streams.columns import Record
 from streams.engine import Engine
 from streams.labels import read_kinds
-from streams.recording import murmur2
 from streams.records import Alert
 from streams.scorecard import (
     HOUR_MS,
@@ -34,6 +33,7 @@ from streams.scorecard import (
     score,
 )
 from streams.simulate import KINDS, Simulation, simulate
+from streams.spread import murmur2
 
 BATCH = 2_000
 BANDS = ((8.0, "small"), (25.0, "middle"), (float("inf"), "large"))  # a creator's events a day, by its orders

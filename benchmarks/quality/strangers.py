@@ -32,9 +32,9 @@ from strangers_world import VARIANTS, Row, Spec, World
 from config.catalogue import load
 from streams.columns import Record
 from streams.engine import Engine
-from streams.recording import partition_of
 from streams.records import Alert
 from streams.scorecard import Label
+from streams.spread import partition_of
 
 BATCH = 2_000
 CREATORS_PER_EPISODE = 50  # of each kind

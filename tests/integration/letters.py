@@ -8,8 +8,8 @@ from typing import Any
 
 from streams import clients
 from streams.errors import RecordError
-from streams.recording import partition_of
 from streams.records import dead_letter_headers
+from streams.spread import partition_of
 from streams.topics import Topics
 from tests.integration.test_cli_kafka import ripcurrent
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.recording import Recording, partition_of
+from streams.recording import Recording
 from streams.simulate import Simulation, simulate
+from streams.spread import partition_of
 from tests.integration.workers import wait_until
 
 

@@ -8,8 +8,8 @@ import pytest
 from streams import clients, redrive
 from streams.dead_letters import Choice
 from streams.errors import RecordError
-from streams.recording import partition_of
 from streams.records import dead_letter_headers
+from streams.spread import partition_of
 from streams.topics import Topics, create
 from tests.integration.letters import PARTITIONS, listed, pairs, records, set_aside
 from tests.integration.test_cli_kafka import ripcurrent

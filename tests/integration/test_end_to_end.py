@@ -9,9 +9,9 @@ import pytest
 from kafka import KafkaProducer
 
 from config.catalogue import load
-from streams.recording import partition_of
 from streams.records import decode_alert
 from streams.simulate import Events, Simulation, simulate
+from streams.spread import partition_of
 from streams.topics import Topics, create
 from tests.integration.workers import (
     COMMAND,
