@@ -14,7 +14,13 @@ import typer
 
 from config.catalogue import CatalogueError
 from config.settings import SettingsError
-from streams import commands_cluster, commands_dlq, commands_events, commands_sources  # noqa: F401  they fill `app`, in the order of the help
+from streams import (  # they fill `app`, in the order of the help
+    commands_cluster,  # noqa: F401
+    commands_dlq,  # noqa: F401
+    commands_events,  # noqa: F401
+    commands_replay,  # noqa: F401
+    commands_sources,  # noqa: F401
+)
 from streams.broker import BrokerError
 from streams.command_line import FAILED, OK, REFUSED, STOPPED, Refused, examples, output, say
 from streams.command_line import app as app
