@@ -4,14 +4,14 @@
     write_result(replay(source.entries(), load(), topic=source.topic, close=True), Path("out"))
 
 The result depends on the records, their partitions, the ticks and the catalogue, and not on how the records are cut
-into runs. Alerts and dead letters are held in memory until the end, since they are written in an order for reading;
-records are held for one run of each partition.
+into runs. Here alerts and dead letters are held in memory until the end, since they are written in an order for
+reading; `unfinished.py` puts them on the disk meanwhile. Records are held for one run of each partition.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,11 +23,13 @@ from streams.engine import Engine, Output
 from streams.files import whole_file
 from streams.recording import TOPIC, bytes_of
 from streams.records import Alert, encode_alert
-from streams.shard import obey
+from streams.shard import Shard, obey
 from streams.ticks import Tick
+from streams.windows import NEVER
 
 RUN_RECORDS = 4_000
 DAY_MS = 86_400_000
+Entries = Iterable[tuple[int, Record | Tick]]  # (partition, record or tick), each partition in order
 
 
 class Dead(NamedTuple):
@@ -35,10 +37,22 @@ class Dead(NamedTuple):
     letter: DeadLetter
 
 
+class Summary(msgspec.Struct, frozen=True):
+    """What there is to say of a shard's way beside what came out of it."""
+
+    partition: int
+    records: int
+    ticks: int
+    began: int  # ms, the first watermark; NEVER where there was none
+    looked_ms: int  # of event time: gaps in which everybody is forgotten are jumped over
+    entities: list[tuple[str, str]]  # (creator, market), those that are known at the end
+    volumes: dict[str, int]  # records by their key, which is the creator
+
+
 class Result(NamedTuple):
     alerts: list[Alert]  # every revision, in the order of `reading_order`
     shadow: list[Alert]  # likewise, of signals on trial and of creators that a group exempts
-    dead: list[Dead]  # by partition and offset
+    dead: Sequence[Dead]  # by partition and offset
     records: int
     ticks: int
     partitions: tuple[int, ...]  # those that had records
@@ -46,6 +60,7 @@ class Result(NamedTuple):
     days: float  # of event time that was looked at: gaps in which everybody is forgotten are jumped over
     entities: list[tuple[str, str]]  # (creator, market), those that are known at the end
     volumes: dict[str, int]  # records by their key, which is the creator
+    began: int = NEVER  # ms, the first watermark; NEVER where there was none
 
 
 def reading_order(alert: Alert) -> tuple[int, str, str, int, str, str]:
@@ -53,8 +68,65 @@ def reading_order(alert: Alert) -> tuple[int, str, str, int, str, str]:
     return alert.window_end, alert.entity.id, alert.signal, alert.revision, alert.market, alert.alert_id
 
 
+class Part:
+    """A shard with the run that is being gathered for it, and what came out of it.
+
+    An engine that begins with a state knows the records before its `next_offset`: those are only looked at again, as
+    many as alerts may quote and repetitions may come of, and the ticks between them are left out.
+    """
+
+    def __init__(self, engine: Engine, before: Summary | None = None) -> None:
+        self.shard, self.engine = Shard(engine), engine
+        self.known, self.start = engine.next_offset, self.shard.start
+        self.before = before  # what was done when that state was taken
+        self.records = self.ticks = 0
+        self.began = NEVER
+        self.run: list[Record] = []
+        self.alerts: list[Alert] = []
+        self.shadow: list[Alert] = []
+        self.dead: list[DeadLetter] = []
+        self.heard: Counter[bytes | None] = Counter()  # records by key
+
+    def add(self, entry: Record | Tick) -> None:
+        if isinstance(entry, Tick):
+            self.flush()
+            if entry.after_offset >= self.known - 1:  # one that the state has obeyed may be obeyed again at its place
+                self.take(obey(self.engine, entry))
+                self.ticks += entry.moves
+        elif entry.offset >= self.start:
+            self.run.append(entry)
+
+    def flush(self) -> None:
+        if self.run:
+            fresh = [record.key for record in self.run if record.offset >= self.known]
+            self.records += len(fresh)
+            self.heard.update(fresh)
+            self.take(self.shard.feed(self.run))
+            self.run = []
+            if self.began == NEVER:
+                self.began = self.engine.started
+
+    def take(self, out: Output) -> None:
+        self.alerts += out.alerts
+        self.shadow += out.shadow
+        self.dead += out.dead
+
+    def summary(self, partition: int) -> Summary:
+        before = self.before or Summary(partition, 0, 0, NEVER, 0, [], {})
+        volumes = Counter(before.volumes)
+        for key, records in self.heard.items():
+            if key is not None:
+                volumes[key.decode(errors="replace")] += records
+        return Summary(
+            partition, before.records + self.records, before.ticks + self.ticks,
+            before.began if before.began != NEVER else self.began,
+            before.looked_ms + self.engine.counts["panes_closed", ""] * self.engine.clock.pane_ms,
+            sorted(self.engine.entities.slots), dict(volumes),
+        )  # fmt: skip
+
+
 def replay(
-    entries: Iterable[tuple[int, Record | Tick]],
+    entries: Entries,
     catalogue: Catalogue,
     *,
     topic: str = TOPIC,
@@ -63,79 +135,65 @@ def replay(
     progress: Callable[[int], None] = lambda records: None,
     engine: Callable[[Catalogue, str, int], Engine] = Engine,
 ) -> Result:
-    """All alert revisions and dead letters of these entries, (partition, record or tick), each partition in order.
+    """All alert revisions and dead letters of these entries.
 
     `close` ends the input: panes that wait for a watermark are closed too. `progress` hears now and then how many
     records have been applied.
     """
-    shards: dict[int, _Shard] = {}
-    records = ticks = 0
+    parts: dict[int, Part] = {}
+    play(entries, parts, lambda p: Part(engine(catalogue, topic, p)), run_records, progress)
+    if close:
+        close_all(parts)
+    summaries = [part.summary(partition) for partition, part in sorted(parts.items())]
+    alerts = [alert for part in parts.values() for alert in part.alerts]
+    shadow = [alert for part in parts.values() for alert in part.shadow]
+    dead = [Dead(p, letter) for p, part in sorted(parts.items()) for letter in sorted(part.dead, key=_by_offset)]
+    return result_of(summaries, alerts, shadow, dead)
+
+
+def play(
+    entries: Entries, parts: dict[int, Part], begun: Callable[[int], Part], run_records: int = RUN_RECORDS,
+    pause: Callable[[int], None] = lambda records: None,
+) -> None:  # fmt: skip
+    """Apply all entries to their parts, those that are not there yet made by `begun`. `pause` is called between runs,
+    with the number of records seen."""
+    seen = 0
     for partition, entry in entries:
-        shard = shards.get(partition)
-        if shard is None:
-            shard = shards[partition] = _Shard(engine(catalogue, topic, partition))
-        if isinstance(entry, Tick):
-            shard.flush()
-            shard.take(obey(shard.engine, entry))
-            ticks += entry.moves
-            continue
-        shard.run.append(entry)
-        records += 1
-        if len(shard.run) >= run_records:
-            shard.flush()
-            progress(records)
-    for shard in shards.values():
-        shard.flush()
-        if close:
-            shard.take(shard.engine.close())
-    progress(records)
-    alerts = sorted((alert for shard in shards.values() for alert in shard.alerts), key=reading_order)
-    shadow = sorted((alert for shard in shards.values() for alert in shard.shadow), key=reading_order)
-    dead = [Dead(p, letter) for p, shard in sorted(shards.items()) for letter in sorted(shard.dead, key=_by_offset)]
-    entities = sorted(name for shard in shards.values() for name in shard.engine.entities.slots)
+        part = parts.get(partition)
+        if part is None:
+            part = parts[partition] = begun(partition)
+        part.add(entry)
+        seen += 1
+        if len(part.run) >= run_records:
+            part.flush()
+            pause(seen)
+    for part in parts.values():
+        part.flush()
+    pause(seen)
+
+
+def close_all(parts: Mapping[int, Part]) -> None:
+    """The input has ended."""
+    for part in parts.values():
+        part.take(part.engine.close())
+
+
+def result_of(
+    summaries: Sequence[Summary], alerts: list[Alert], shadow: list[Alert], dead: Sequence[Dead]
+) -> Result:
+    """The result of all shards. `dead` is in order."""
+    entities = sorted(name for summary in summaries for name in summary.entities)
+    volumes: Counter[str] = Counter()  # all of a creator have one partition, but where a recording says otherwise
+    for summary in summaries:
+        volumes.update(summary.volumes)
+    began = [summary.began for summary in summaries if summary.began != NEVER]
     return Result(
-        alerts, shadow, dead, records, ticks, tuple(sorted(shards)), len({creator for creator, _ in entities}),
-        _days(shards.values()), entities, _volumes(shards.values()),
+        sorted(alerts, key=reading_order), sorted(shadow, key=reading_order), dead,
+        sum(summary.records for summary in summaries), sum(summary.ticks for summary in summaries),
+        tuple(sorted(summary.partition for summary in summaries)), len({creator for creator, _ in entities}),
+        max((summary.looked_ms for summary in summaries), default=0) / DAY_MS,
+        entities, dict(sorted(volumes.items())), min(began, default=NEVER),
     )  # fmt: skip
-
-
-def _days(shards: Iterable[_Shard]) -> float:
-    """Of event time that was looked at: a gap in which everybody is forgotten is jumped over."""
-    panes = max((s.engine.counts["panes_closed", ""] * s.engine.clock.pane_ms for s in shards), default=0)
-    return panes / DAY_MS
-
-
-def _volumes(shards: Iterable[_Shard]) -> dict[str, int]:
-    """Records by creator. All of a creator have one partition, but where a recording says otherwise."""
-    found: Counter[str] = Counter()
-    for shard in shards:
-        for key, records in shard.heard.items():
-            if key is not None:
-                found[key.decode(errors="replace")] += records
-    return dict(sorted(found.items()))
-
-
-class _Shard:
-    """An engine with the run that is being gathered for it and what came out of it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.run: list[Record] = []
-        self.alerts: list[Alert] = []
-        self.shadow: list[Alert] = []
-        self.dead: list[DeadLetter] = []
-        self.heard: Counter[bytes | None] = Counter()  # records by key
-
-    def flush(self) -> None:
-        if self.run:
-            self.heard.update(record.key for record in self.run)
-            self.take(self.engine.feed(self.run))
-            self.run = []
-
-    def take(self, out: Output) -> None:
-        self.alerts += out.alerts
-        self.shadow += out.shadow
-        self.dead += out.dead
 
 
 def _by_offset(letter: DeadLetter) -> int:
