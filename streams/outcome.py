@@ -16,6 +16,7 @@ from streams.outcome_rows import DailyRow, EpisodeRow, GroupRow
 from streams.outcome_score import Kinds, Replayed, labelled, scorecard, true_labels
 from streams.records import Alert
 from streams.scorecard import HOUR_MS, Label, is_true
+from streams.windows import NEVER
 
 DAY_MS = 86_400_000
 SEVERITIES = ("info", "warning", "critical")
@@ -29,11 +30,13 @@ def outcome(
 ) -> Rows:
     """The tables by name: `episodes` and `daily`; where labels are given, be it none at all, `labels`, `scorecard`."""
     kinds = kinds or {}
-    rows = episodes(result.alerts, result.shadow, titles, labels, kinds)
+    rows = episodes(result.alerts, result.shadow, titles, labels, kinds, result.warm_at)
     found: Rows = {"episodes": rows, "daily": daily(rows)}
     if labels is not None:
-        found["labels"] = labelled(result.alerts, labels, kinds)
-        found["scorecard"] = scorecard(result, rows, labels, kinds)
+        warm = result.warm
+        found["labels"] = labelled(warm.alerts, labels, kinds, result.warm_at)
+        true = [label for label in labels if label.start_ms >= result.warm_at]
+        found["scorecard"] = scorecard(warm, [row for row in rows if not row.cold], true, kinds)
     return found
 
 
@@ -42,7 +45,7 @@ def outcome(
 
 def episodes(
     told: Iterable[Alert], aside: Iterable[Alert], titles: Mapping[str, str],
-    labels: Sequence[Label] | None = None, kinds: Kinds | None = None,
+    labels: Sequence[Label] | None = None, kinds: Kinds | None = None, warm_at: int = NEVER,
 ) -> list[EpisodeRow]:  # fmt: skip
     """One row for each alert id, by opening time, creator, signal and market."""
     mine = true_labels(labels or ())
@@ -54,7 +57,7 @@ def episodes(
         for each in revisions.values():
             each.sort(key=lambda alert: alert.revision)
             match = _match(each, mine.get(each[0].entity.id, ()), kinds or {})
-            rows.append(_episode(each, shadow, titles, match, labels is not None))
+            rows.append(_episode(each, shadow, titles, match, labels is not None, warm_at))
     return sorted(rows, key=lambda row: (row.opened_at, row.creator_id, row.signal, row.market, row.alert_id))
 
 
@@ -83,8 +86,9 @@ def peak(revisions: Iterable[Alert]) -> Alert:
 
 
 def _episode(
-    revisions: Sequence[Alert], shadow: bool, titles: Mapping[str, str], match: _Match | None, labelled: bool
-) -> EpisodeRow:
+    revisions: Sequence[Alert], shadow: bool, titles: Mapping[str, str], match: _Match | None, labelled: bool,
+    warm_at: int,
+) -> EpisodeRow:  # fmt: skip
     first, last, top = revisions[0], revisions[-1], peak(revisions)
     ended = last.window_end if last.status in OVER else None
     label = None if match is None else match.label
@@ -103,6 +107,7 @@ def _episode(
         label_kind=None if label is None else label.kind, label_started_at=None if label is None else label.start_ms,
         delay_hours=None if match is None else (match.at - match.label.start_ms) / HOUR_MS,
         verdict="unlabelled" if not labelled else "false" if match is None else "true",
+        cold=first.opened_at < warm_at,
     )  # fmt: skip
 
 
@@ -112,13 +117,13 @@ def _float(value: float | None) -> float | None:
 
 def daily(rows: Iterable[EpisodeRow]) -> list[DailyRow]:
     """Alerts by the day on which their opening window ended. A window that ends at midnight is of the new day."""
-    cells: dict[tuple[int, str, str, int, bool], list[str]] = defaultdict(list)
+    cells: dict[tuple[int, str, str, int, bool, bool], list[str]] = defaultdict(list)
     for row in rows:
         severity = SEVERITIES.index(row.severity)
-        cells[row.opened_at // DAY_MS, row.market, row.signal, severity, row.shadow].append(row.creator_id)
+        cells[row.opened_at // DAY_MS, row.market, row.signal, severity, row.shadow, row.cold].append(row.creator_id)
     return [
-        DailyRow(day, market, signal, SEVERITIES[severity], shadow, len(creators), len(set(creators)))
-        for (day, market, signal, severity, shadow), creators in sorted(cells.items())
+        DailyRow(day, market, signal, SEVERITIES[severity], shadow, cold, len(creators), len(set(creators)))
+        for (day, market, signal, severity, shadow, cold), creators in sorted(cells.items())
     ]
 
 

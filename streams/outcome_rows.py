@@ -59,6 +59,7 @@ class EpisodeRow(Struct, frozen=True):
     label_started_at: Annotated[int | None, instant("start of that label")]
     delay_hours: Annotated[float | None, is_("from there to the end of its first window that was right")]
     verdict: Annotated[str, is_("true or false beside the labels; unlabelled where no labels were given")]
+    cold: Annotated[bool, is_("opened during the warm-up; in no row of the scorecard")]
 
 
 class DailyRow(Struct, frozen=True):
@@ -69,6 +70,7 @@ class DailyRow(Struct, frozen=True):
     signal: Annotated[str, is_("name in the catalogue")]
     severity: Annotated[str, is_("the highest that the alerts reached")]
     shadow: Annotated[bool, is_("told aside")]
+    cold: Annotated[bool, is_("opened during the warm-up")]
     alerts: Annotated[int, is_("alerts opened")]
     creators: Annotated[int, is_("distinct creators that they are about")]
 
@@ -86,11 +88,13 @@ class LabelRow(Struct, frozen=True):
     alert_id: Annotated[str | None, is_("the first alert that was right; of a lookalike the first false one about it")]
     signal: Annotated[str | None, is_("of that alert")]
     delay_hours: Annotated[float | None, is_("from the label's start to the end of the first window that was right")]
+    cold: Annotated[bool, is_("it began during the warm-up; in no row of the scorecard")]
 
 
 class ScoreRow(Struct, frozen=True):
     """How good alerts were, by signal, by market, by size of creator, and by all three. Only with labels; only alerts
-    that were told. A column that a row is not grouped by is null. Creators of unknown size are in no row by size.
+    that were told, and nothing of the warm-up. A column that a row is not grouped by is null. Creators of unknown size
+    are in no row by size.
     """
 
     about: Annotated[str, is_("what the row is of: all, signal, market, size, or signal+market+size")]
@@ -106,7 +110,7 @@ class ScoreRow(Struct, frozen=True):
     labels: Annotated[int, is_("true episodes; where a signal is named, those of kinds that it may speak for")]
     caught: Annotated[int, is_("of those, about how many an alert of the row's signal was right; without, of any")]
     recall: Annotated[float | None, is_("caught of labels; null without labels")]
-    creator_days: Annotated[float, is_("creators at the end of the input, times days of event time")]
+    creator_days: Annotated[float, is_("creators at the end of the input, times days of event time behind the warm-up")]
     false_per_1000: Annotated[float | None, is_("false alerts in 1,000 creator-days")]
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from streams.outcome_rows import EpisodeRow, LabelRow, ScoreRow
 from streams.records import Alert
 from streams.scorecard import HOUR_MS, LOOKALIKE, Label, false_alarm_rate, is_of_lookalike, is_true
+from streams.windows import NEVER
 
 Z_95 = 1.959963984540054  # of the normal distribution, two-sided
 SIZES = ((1.0, "under 1"), (10.0, "1 to 10"), (100.0, "10 to 100"), (1_000.0, "100 to 1,000"), (math.inf, "over 1,000"))
@@ -28,7 +29,10 @@ class Replayed(Protocol):
     def volumes(self) -> Mapping[str, int]: ...
     @property
     def days(self) -> float: ...
-
+    @property
+    def warm_at(self) -> int: ...
+    @property
+    def warm(self) -> "Replayed": ...
 
 
 def true_labels(labels: Iterable[Label]) -> dict[str, list[Label]]:
@@ -40,7 +44,9 @@ def true_labels(labels: Iterable[Label]) -> dict[str, list[Label]]:
     return found
 
 
-def labelled(told: Iterable[Alert], labels: Sequence[Label], kinds: Kinds) -> list[LabelRow]:
+def labelled(
+    told: Iterable[Alert], labels: Sequence[Label], kinds: Kinds, warm_at: int = NEVER
+) -> list[LabelRow]:
     """Each label and what became of it, by start, creator and kind."""
     alerts: dict[str, list[Alert]] = defaultdict(list)
     for alert in told:
@@ -52,11 +58,13 @@ def labelled(told: Iterable[Alert], labels: Sequence[Label], kinds: Kinds) -> li
         for alert in alerts.get(creator, ())
         if any(is_true(alert, label, kinds.get(label.kind, ())) for label in each)
     }
-    rows = [_label(label, alerts.get(label.creator_id, ()), true, kinds) for label in labels]
+    rows = [_label(label, alerts.get(label.creator_id, ()), true, kinds, warm_at) for label in labels]
     return sorted(rows, key=lambda row: (row.started_at, row.creator_id, row.kind, row.market, row.ended_at))
 
 
-def _label(label: Label, alerts: Iterable[Alert], true: Collection[str], kinds: Kinds) -> LabelRow:
+def _label(
+    label: Label, alerts: Iterable[Alert], true: Collection[str], kinds: Kinds, warm_at: int
+) -> LabelRow:
     alike = label.kind.startswith(LOOKALIKE)
     if alike:
         about = [a for a in alerts if a.alert_id not in true and is_of_lookalike(a, label)]
@@ -67,7 +75,7 @@ def _label(label: Label, alerts: Iterable[Alert], true: Collection[str], kinds: 
     return LabelRow(
         label.creator_id, label.market, label.kind, label.start_ms, label.end_ms, alike,
         None if alike else first is not None, None if first is None else first.alert_id,
-        None if first is None else first.signal, delay,
+        None if first is None else first.signal, delay, label.start_ms < warm_at,
     )  # fmt: skip
 
 

@@ -61,6 +61,21 @@ class Result(NamedTuple):
     entities: list[tuple[str, str]]  # (creator, market), those that are known at the end
     volumes: dict[str, int]  # records by their key, which is the creator
     began: int = NEVER  # ms, the first watermark; NEVER where there was none
+    warm_at: int = NEVER  # ms: alerts that opened before it are of the cold phase
+
+    def after_warmup(self, ms: int) -> Result:
+        """The same, its first `ms` of event time being a cold phase, in which levels are guesses."""
+        return self if self.began == NEVER else self._replace(warm_at=self.began + ms)
+
+    @property
+    def warm(self) -> Result:
+        """What came out behind the cold phase."""
+        if self.warm_at == NEVER:
+            return self
+        alerts = [alert for alert in self.alerts if alert.opened_at >= self.warm_at]
+        shadow = [alert for alert in self.shadow if alert.opened_at >= self.warm_at]
+        days = max(self.days - (self.warm_at - self.began) / DAY_MS, 0.0)
+        return self._replace(alerts=alerts, shadow=shadow, days=days)
 
 
 def reading_order(alert: Alert) -> tuple[int, str, str, int, str, str]:

@@ -71,11 +71,13 @@ VIEWS: Mapping[str, View] = {
         f"SELECT market, {_COUNTS} FROM episodes WHERE NOT shadow GROUP BY market ORDER BY market",
     ),
     "told_aside": View(
-        "Alerts of signals on trial and of creators that a group exempts, by signal; true and false only with labels.",
+        "Alerts of signals on trial and of creators that a group exempts, by signal; true and false only with labels, "
+        "and behind the warm-up.",
         {"signal": "name in the catalogue", **_COUNTED, "true_alerts": "right about a label",
          "false_alerts": "right about none"},
-        f"""SELECT signal, {_COUNTS}, count(*) FILTER (verdict = 'true') AS true_alerts,
-    count(*) FILTER (verdict = 'false') AS false_alerts FROM episodes WHERE shadow GROUP BY signal ORDER BY signal""",
+        f"""SELECT signal, {_COUNTS}, count(*) FILTER (verdict = 'true' AND NOT cold) AS true_alerts,
+    count(*) FILTER (verdict = 'false' AND NOT cold) AS false_alerts
+    FROM episodes WHERE shadow GROUP BY signal ORDER BY signal""",
     ),
     "precision_by_signal": View(
         "How good each signal was beside labels. Without labels it is empty.",

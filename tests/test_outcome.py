@@ -221,3 +221,25 @@ def test_every_column_says_what_it_holds(name: str) -> None:
         assert column.meaning, column.name
         assert column.meaning[0] not in " ."
         assert "|" not in column.meaning
+
+
+# ---- warm-up -----------------------------------------------------------------------------------------------
+
+
+@given(cases(), st.integers(0, 30))
+def test_what_is_of_the_warm_up_is_marked_and_in_no_row_of_the_scorecard(case: Case, days: int) -> None:
+    began = min((label.start_ms for label in case.labels), default=T0)
+    cold = case.result._replace(began=began).after_warmup(days * DAY)
+    rows = outcome(cold, TITLES, case.labels, KINDS)
+    assert all(row.cold == (row.opened_at < cold.warm_at) for row in rows["episodes"])
+    assert all(row.cold == (row.started_at < cold.warm_at) for row in rows["labels"])
+    (about_all,) = (row for row in rows["scorecard"] if row.about == "all")
+    assert about_all.alerts == sum(not row.cold and not row.shadow for row in rows["episodes"])
+    assert about_all.labels == sum(not row.cold and not row.lookalike for row in rows["labels"])
+    assert about_all.caught == sum(not row.cold and bool(row.caught) for row in rows["labels"])
+    assert about_all.creator_days == len({creator for creator, _ in cold.entities}) * max(cold.days - days, 0.0)
+
+
+@given(cases())
+def test_without_a_warm_up_nothing_is_cold(case: Case) -> None:
+    assert not any(row.cold for name in ("episodes", "daily", "labels") for row in rows_of(case)[name])

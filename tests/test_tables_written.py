@@ -463,4 +463,4 @@ def test_the_worker_and_the_commands_load_none_of_the_libraries_of_tables() -> N
 
 def test_a_table_without_rows_has_its_header(tmp_path: Path) -> None:
     write_csv(TABLES["daily"], [], tmp_path / "d.csv")
-    assert (tmp_path / "d.csv").read_text() == "day,market,signal,severity,shadow,alerts,creators\n"
+    assert (tmp_path / "d.csv").read_text() == "day,market,signal,severity,shadow,cold,alerts,creators\n"
