@@ -154,6 +154,11 @@ def dump(
 def _entry(message: Any, ticks: str) -> Record | Tick:
     if message.topic != ticks:
         return Record(message.offset, message.key, message.value, message.timestamp)
+    return tick_of(message)
+
+
+def tick_of(message: Any) -> Tick:
+    """A record of the ticks topic, decoded."""
     try:
         return decode_tick(message.value)
     except (msgspec.DecodeError, TypeError) as error:

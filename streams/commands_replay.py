@@ -87,12 +87,12 @@ def replay(
     pseudonyms = pseudonyms_for(catalogue)
     true = None if labels is None else _labels(labels)
     began = time.monotonic()
-    with source_of(events, partitions, sort) as source, progress("replaying", source.bytes_total) as moved:
+    with source_of(events, partitions, sort) as source, progress("replaying", source.total) as moved:
         ends = source.kind == "events" if close is None else close
         sources = [source_facts(name, path, source.kind) for name, path in source.files]
         result = replayer.replay(
             source.entries(), catalogue, topic=source.topic,
-            close=ends, progress=lambda _: moved(source.bytes_read), engine=partial(Engine, pseudonyms=pseudonyms),
+            close=ends, progress=lambda _: moved(source.done), engine=partial(Engine, pseudonyms=pseudonyms),
         )  # fmt: skip
     took = {"replay_seconds": round(time.monotonic() - began, 3)}
     options = {
@@ -208,8 +208,8 @@ def calibrate(
 
     catalogue = catalogue_of(settings_from(config=config).config)
     true = [] if labels is None else _labels(labels)
-    with source_of(events, partitions, sort) as source, progress("listening", source.bytes_total) as moved:
-        heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.bytes_read))
+    with source_of(events, partitions, sort) as source, progress("listening", source.total) as moved:
+        heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.done))
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())
     rules = [name for name, one in catalogue.signals.items() if not any(hasattr(t, "detector") for t in one.tests)]
     shares = calibrator.share_out(found, budget, rules)

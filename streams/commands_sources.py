@@ -43,7 +43,7 @@ def convert(
             arrow(str(out))
     except (NoRecordingError, MissingExtraError) as error:
         raise Refused(str(error)) from None
-    with source_of(events, 4, sort) as source, progress("converting", source.bytes_total) as moved:
+    with source_of(events, 4, sort) as source, progress("converting", source.total) as moved:
         converter = Converter(source, raw=raw, progress=moved)
         converter.write(out)
     ticks = f" and {len(converter.ticks):,} ticks" if converter.ticks else ""

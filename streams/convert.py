@@ -112,7 +112,7 @@ class Converter:
     def _count(self) -> None:
         self.records += 1
         if self.records % 1_000 == 0:
-            self.progress(self.source.bytes_read)
+            self.progress(self.source.done)
 
 
 def one_line(value: bytes | None, where: str) -> bytes:

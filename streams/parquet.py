@@ -57,7 +57,7 @@ class ParquetSource:
         self.name = name or str(path)
         self.topic = TOPIC
         self.partitions = partitions
-        self.bytes_total = self.bytes_read = self.ticks_void = 0
+        self.total = self.done = self.ticks_void = 0
         self._parts: list[_File] = []
         self.form = Form(False, False)
         self._head: bytes | None = None
@@ -97,7 +97,7 @@ class ParquetSource:
         self.form = form
         first = self._parts[-1].first + self._parts[-1].rows if self._parts else 1
         self._parts.append(_File(path, name, size, first, rows, hive, wanted(schema, form)))
-        self.bytes_total += size
+        self.total += size
 
     def head(self) -> None:
         """Learn the topic that was recorded."""
@@ -146,7 +146,7 @@ class ParquetSource:
 
     def batches(self) -> Iterator[Columns]:
         """All rows as columns, some thousands at a time."""
-        done = self.bytes_read = 0
+        done = self.done = 0
         for file in self._parts:
             number = file.first
             with _sound(file.name), arrow(file.name, "pyarrow.parquet").ParquetFile(file.path) as opened:
@@ -154,9 +154,9 @@ class ParquetSource:
                     arrays = {name: ours(name, batch.column(name)) for name in file.columns}
                     yield Columns(number, batch.num_rows, arrays, file.hive)
                     number += batch.num_rows
-                    self.bytes_read = done + file.size * (number - file.first) // file.rows
+                    self.done = done + file.size * (number - file.first) // file.rows
             done += file.size
-        self.bytes_read = self.bytes_total
+        self.done = self.total
 
 
 def _hidden(path: Path, folder: Path) -> bool:

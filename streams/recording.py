@@ -103,11 +103,11 @@ class Recording:
         self.partitions = partitions  # over which plain events are spread; a recording has its own
         self.topic = TOPIC
         self.kind: Kind = "events"
-        self.bytes_read = 0  # of the file as it lies on the disk, by the newest `entries`
+        self.done = 0  # of the file as it lies on the disk, by the newest `entries`
         self.ticks_void = 0
         self._order = Order(self.where)
         with said_of(self.name):
-            self.bytes_total = path.stat().st_size
+            self.total = path.stat().st_size
         if path.is_dir():
             raise NoRecordingError(f"{self.name}: is a folder; expected a file of events, one JSON object a line")
         if not path.is_file():
@@ -194,15 +194,15 @@ class Recording:
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """(number, line without its end) of all lines that are not blank."""
-        self.bytes_read = 0
+        self.done = 0
         with said_of(self.name), self.path.open("rb") as raw, opened(raw, self.name) as file:
             for number, line in enumerate(_long_lines(file), 1):
                 if number % 1024 == 0:
-                    self.bytes_read = raw.tell()
+                    self.done = raw.tell()
                 text = (line.removeprefix(BOM) if number == 1 else line).rstrip(b"\r\n")
                 if text and not text.isspace():
                     yield number, text
-            self.bytes_read = self.bytes_total
+            self.done = self.total
 
 
 def _long_lines(file: IO[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,5 @@
-"""Where a replay gets its events from: a file, plain, gzip or zstd; Parquet, a file or a folder; standard input.
+"""Where a replay gets its events from: a file, plain, gzip or zstd; Parquet, a file or a folder; standard input; and,
+in kafka_source.py, the topic itself.
 
     with open_source(Path("events.jsonl.zst"), partitions=4) as source:
         for partition, entry in source.entries(): ...
@@ -8,10 +9,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from streams.columns import Record
 from streams.files import PARQUET, NoRecordingError, beginning, scratch, written_to
@@ -33,12 +34,12 @@ class Source(Protocol):
     kind: Kind
     topic: str
     partitions: int  # over which plain events are spread, or those of the recording
-    bytes_total: int
+    total: int  # bytes as they lie on the disk; of a topic records
     files: list[tuple[str, Path]]  # what is read, as errors call it; of standard input its copy
 
     @property
-    def bytes_read(self) -> int:
-        """By the newest iterator."""
+    def done(self) -> int:
+        """Of `total`, by the newest iterator."""
 
     def head(self) -> None:
         """Learn what the source says of itself, its topic, without reading further."""
@@ -56,17 +57,47 @@ class Source(Protocol):
         """What errors call the line or row of this number."""
 
 
-@contextmanager
-def open_source(path: Path, partitions: int = 4, *, sort: bool = False) -> Iterator[Source]:
-    """The source at this path, `-` being standard input; it can be read within the block.
+class Opening(Protocol):
+    """How a source is opened: by the process that asked for it, and by others beside it."""
 
-    RecordingError says what is wrong with it, NoRecordingError that it is none or can't be read in the way asked for.
-    """
+    def open(self, only: Collection[int] | None = None) -> Source:
+        """The source; where that saves anything, without the partitions that are not among `only`."""
+
+
+class Files(NamedTuple):
+    """A file or a folder, and how it is to be read."""
+
+    path: Path
+    name: str  # what errors call it
+    partitions: int
+    sort: bool
+
+    def open(self, only: Collection[int] | None = None) -> Source:
+        """RecordingError says what is wrong with it, NoRecordingError that it is none or can't be read so."""
+        path = self.path
+        if path.is_dir() or path.suffix == ".parquet" or (path.is_file() and beginning(path) == PARQUET):
+            source: Source = ParquetSource(path, self.partitions, self.name)
+        else:
+            source = Recording(path, self.partitions, self.name)
+        source.head()
+        return Sorted(source) if self.sort else source
+
+
+@contextmanager
+def files_at(path: Path, partitions: int = 4, *, sort: bool = False) -> Iterator[Files]:
+    """What this path names, `-` being standard input; it can be opened within the block."""
     if path == STANDARD_INPUT:
         with scratch(KEEPING) as folder:
-            yield _recognised(_kept(sys.stdin.buffer, folder / "input"), partitions, "standard input", sort)
+            yield Files(_kept(sys.stdin.buffer, folder / "input"), "standard input", partitions, sort)
     else:
-        yield _recognised(path, partitions, str(path), sort)
+        yield Files(path, str(path), partitions, sort)
+
+
+@contextmanager
+def open_source(path: Path, partitions: int = 4, *, sort: bool = False) -> Iterator[Source]:
+    """The source at this path, opened; it can be read within the block."""
+    with files_at(path, partitions, sort=sort) as files:
+        yield files.open()
 
 
 def _kept(stream: IO[bytes], path: Path) -> Path:
@@ -78,17 +109,6 @@ def _kept(stream: IO[bytes], path: Path) -> Path:
     return path
 
 
-def _recognised(path: Path, partitions: int, name: str, sort: bool) -> Source:
-    if path.is_dir() or path.suffix == ".parquet" or (path.is_file() and beginning(path) == PARQUET):
-        source: Source = ParquetSource(path, partitions, name)
-    else:
-        source = Recording(path, partitions, name)
-    source.head()
-    if sort:
-        return Sorted(source)
-    return source
-
-
 class Sorted:
     """A source of plain events, in the order of their time."""
 
@@ -98,11 +118,11 @@ class Sorted:
         self.source = source
         self.kind: Kind = source.kind
         self.name, self.topic, self.partitions = source.name, source.topic, source.partitions
-        self.bytes_total, self.files = source.bytes_total, source.files
+        self.total, self.files = source.total, source.files
 
     @property
-    def bytes_read(self) -> int:
-        return self.source.bytes_read
+    def done(self) -> int:
+        return self.source.done
 
     def head(self) -> None:
         """It was read when the source was opened."""
