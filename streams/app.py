@@ -36,7 +36,7 @@ from streams.metrics import Metrics
 from streams.pseudonyms import Pseudonyms
 from streams.reload import Folder, fixed_while_running
 from streams.security import for_faust, pseudonyms_for
-from streams.shard import Shard
+from streams.shard import Shard, engine_of
 from streams.sink import Sink
 from streams.source import KafkaSettings, Run, Source, make_app, run_worker
 from streams.state import Snapshot
@@ -174,11 +174,9 @@ class Worker:
     def _restored(self, partition: int, snapshot: Snapshot) -> Engine:
         """The engine that the snapshot was of, under the configuration of then; `follow` brings today's."""
         try:
-            catalogue = unpack(snapshot.arrays[state.CATALOGUE].tobytes())
-            for problem in fixed_while_running(catalogue, self.config.catalogue):
+            engine = engine_of(snapshot, self.topics.source, partition, self.pseudonyms)
+            for problem in fixed_while_running(engine.catalogue, self.config.catalogue):
                 raise CheckpointError(problem)
-            engine = self._engine(catalogue, partition)
-            state.restore(engine, snapshot)
         except (CheckpointError, CatalogueError) as error:
             raise _refused(partition, error) from None
         return engine

@@ -126,6 +126,17 @@ def partitions(of: KafkaConsumer, topic: str) -> list[Any]:
     return [TopicPartition(topic, p) for p in sorted(found)]
 
 
+def all_of(reader: KafkaConsumer, tp: Any) -> Iterator[Any]:
+    """Every message of a partition, up to its end as it is now."""
+    end = reader.end_offsets([tp])[tp]
+    reader.assign([tp])
+    reader.seek_to_beginning(tp)
+    while reader.position(tp) < end:
+        for message in reader.poll(timeout_ms=500).get(tp, []):
+            if message.offset < end:
+                yield message
+
+
 def dump(
     bootstrap: str, source: str, ticks: str, *, until_end: bool, stopped: Callable[[], bool]
 ) -> Iterator[tuple[int, Record | Tick]]:

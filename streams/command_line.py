@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,7 +68,8 @@ Events = Annotated[
     Path,
     typer.Argument(
         metavar="EVENTS",
-        help="Events or a recording: JSON Lines, plain, gzip or zstd; Parquet, file or folder; - for standard input.",
+        help="Events or a recording: JSON Lines, plain, gzip or zstd; Parquet, file or folder; - for standard input; "
+        "kafka: for the source topic, kafka:NAME for another one.",
     ),
 ]
 Sort = Annotated[bool, typer.Option("--sort", help="Put plain events in the order of occurred_at first, on the disk.")]
@@ -120,19 +122,53 @@ def check_parent(path: Path | None) -> None:
         raise Refused(f"{path}: there is no folder {path.parent}; make it first")
 
 
+KAFKA = "kafka:"
+
+
+def is_topic(events: Path) -> bool:
+    return str(events).startswith(KAFKA)
+
+
 @contextmanager
-def source_of(events: Path, partitions: int, sort: bool) -> Iterator[Any]:
-    """The source (sources.py) that EVENTS names, within the block."""
+def opening_of(
+    events: Path, partitions: int, sort: bool, settings: Settings | None = None, span: tuple[Any, Any] = (None, None)
+) -> Iterator[Any]:
+    """How the source that EVENTS names is opened (sources.py), within the block. `span` is of a topic: from where, and
+    up to where.
+    """
     from streams.files import NoRecordingError
-    from streams.sources import open_source
+    from streams.sources import files_at
 
     try:
-        with open_source(events, partitions, sort=sort) as source:
-            yield source
-            if (told := source.warning()) is not None:
-                say(f"warning: {source.name}: {told}")
+        if is_topic(events):
+            yield _topic_of(str(events).removeprefix(KAFKA), sort, settings or settings_from(), *span)
+        else:
+            with files_at(events, partitions, sort=sort) as files:
+                yield files
     except NoRecordingError as error:
         raise Refused(str(error)) from None
+
+
+def _topic_of(name: str, sort: bool, settings: Settings, since: Any, until: Any) -> Any:
+    from streams import rights
+    from streams.kafka_source import topic_range
+    from streams.topics import Topics
+
+    if sort:
+        raise Refused("--sort is for files: a topic has its order")
+    names = Topics.with_prefix(settings.topic_prefix)
+    rights.require(settings.bootstrap_servers, "replay kafka:", names, to=name or None)
+    return topic_range(settings.bootstrap_servers, name or names.source, names.ticks, since, until)
+
+
+@contextmanager
+def source_of(events: Path, partitions: int, sort: bool) -> Iterator[Any]:
+    """The source (sources.py) that EVENTS names, opened, within the block."""
+    with opening_of(events, partitions, sort) as opening:
+        source = opening.open()
+        yield source
+        if (told := source.warning()) is not None:
+            say(f"warning: {source.name}: {told}")
 
 
 def check_output(path: Path) -> None:
@@ -148,13 +184,20 @@ def check_output(path: Path) -> None:
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Any]:
-    """A bar on standard error, where that is a terminal; gives a function that takes how far it is."""
+    """A bar on standard error, where that is a terminal; gives a function that takes how far it is, and of how many
+    events that was, for how many there are in a second."""
     console = Console(stderr=True)
     columns: list[ProgressColumn] = [TextColumn("{task.description}")]
     columns += [TextColumn("{task.completed:,}")] if total is None else [BarColumn(), TimeRemainingColumn()]
+    columns.append(TextColumn("{task.fields[rate]}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task, began = bar.add_task(what, total=total, rate=""), time.monotonic()
+
+        def moved(done: int, events: int = 0) -> None:
+            seconds = time.monotonic() - began
+            bar.update(task, completed=done, rate=f"{events / seconds:,.0f} events/s" if events else "")
+
+        yield moved
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The commands `simulate` and `record`: events from somewhere, to somewhere."""
+"""The commands `simulate`, `record` and `checkpoint`: events and state from somewhere, to somewhere."""
 
 from __future__ import annotations
 
@@ -152,3 +152,37 @@ def record(
         out.unlink()
         raise KeyboardInterrupt
     output().print(f"{records:,} records of {names.source} to {out}", highlight=False)
+
+
+@app.command(
+    epilog=examples(
+        "ripcurrent checkpoint --out state/",
+        "ripcurrent replay kafka: --from-checkpoint state/ --out out/      [dim]# what came since[/dim]",
+    )
+)
+def checkpoint(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where nothing is yet.")],
+    bootstrap_servers: Servers = None,
+    topic_prefix: Prefix = None,
+) -> None:
+    """Copy the newest checkpoint of each shard from Kafka: what `ripcurrent replay --from-checkpoint` begins with."""
+    from streams import clients, rights, saved_state
+    from streams.local_copy import LocalCopy
+    from streams.topics import Topics
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise Refused(f"--out {out}: something is there already; expected a folder that is empty, or is made")
+    settings = settings_from(bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
+    names, servers = Topics.with_prefix(settings.topic_prefix), settings.bootstrap_servers
+    rights.require(servers, "checkpoint", names)
+    copied = {}
+    with clients.kafka_errors(servers), clients.consumer(servers) as reader:
+        for tp in clients.partitions(reader, names.checkpoints):
+            found = saved_state.keep(clients.all_of(reader, tp), LocalCopy(out, names.checkpoints, tp.partition))
+            if found is not None:
+                copied[tp.partition] = found.next_offset
+    if not copied:
+        raise clients.KafkaUnusableError(f"the topic {names.checkpoints} holds no checkpoint that can be used yet")
+    for partition, offset in copied.items():
+        output().print(f"partition {partition}: the state before offset {offset:,}", highlight=False)
+    output().print(f"{len(copied)} checkpoints to {out}", highlight=False)

@@ -10,16 +10,21 @@ import typer
 from streams.command_line import (
     Config,
     Events,
+    Prefix,
     Refused,
+    Servers,
     Sort,
     app,
     catalogue_of,
     examples,
+    is_topic,
+    opening_of,
     output,
     progress,
     say,
     settings_from,
     source_of,
+    stoppable,
 )
 
 
@@ -28,7 +33,9 @@ from streams.command_line import (
         "ripcurrent replay events.jsonl --out out/",
         "ripcurrent replay events.jsonl --out out/ --labels labels.csv",
         "ripcurrent replay today.jsonl.gz --out out/ --config my-config/",
-        "ripcurrent replay lake/events/ --out out/ --sort      [dim]# Parquet[/dim]",
+        "ripcurrent replay lake/events/ --out out/ --sort --warmup 14d      [dim]# Parquet[/dim]",
+        "ripcurrent replay kafka: --since 2026-01-05 --out out/",
+        "ripcurrent replay today.jsonl --from-checkpoint state/ --out out/ --workers 4",
     )
 )
 def replay(
@@ -65,49 +72,129 @@ def replay(
             "brings what they need, is installed.",
         ),
     ] = None,
+    warmup: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="How long levels are guesses after the first events, as 14d or 36h: alerts that open then are marked, "
+            "and left out of the scorecard.",
+        ),
+    ] = None,
+    from_checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Begin with the state of a worker: its RIPCURRENT_STATE_DIR, or what `ripcurrent checkpoint` wrote.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Of a topic: when records were appended, as 2026-01-05T08:00 (UTC), or "
+                     "offsets, as 0:120,1:98."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="WHEN", help="Likewise; else what is there now.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Processes, which share the shards; else one for each core if it pays."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the same replay, which was stopped or killed.")
+    ] = False,
+    bootstrap_servers: Servers = None,
+    topic_prefix: Prefix = None,
 ) -> None:
-    """Run the engine over a file and write the alerts that it would have raised, byte for byte.
+    """Run the engine over a file or a topic and write the alerts that it would have raised, byte for byte.
 
     EVENTS holds one event a line or row (spread over shards as Kafka would, in the order of time or else with --sort),
-    or is what [bold]ripcurrent record[/bold] wrote.
+    or is what [bold]ripcurrent record[/bold] wrote, or the topic itself.
     """
     import time
-    from functools import partial
 
-    from streams import replay as replayer
-    from streams.engine import Engine
-    from streams.run_facts import run_facts, source_facts
+    from streams.replay_run import Run, taken_up
+    from streams.run_facts import run_facts
     from streams.security import pseudonyms_for
+    from streams.share import Share
     from streams.write_outcome import write_outcome
 
-    with_tables = _tables(tables)
+    with_tables, cold = _tables(tables), _warmup(warmup, from_checkpoint)
     if out.exists() and not out.is_dir():
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
-    catalogue = catalogue_of(settings_from(config=config).config)
-    pseudonyms = pseudonyms_for(catalogue)
-    true = None if labels is None else _labels(labels)
-    began = time.monotonic()
-    with source_of(events, partitions, sort) as source, progress("replaying", source.total) as moved:
-        ends = source.kind == "events" if close is None else close
-        sources = [source_facts(name, path, source.kind) for name, path in source.files]
-        result = replayer.replay(
-            source.entries(), catalogue, topic=source.topic,
-            close=ends, progress=lambda _: moved(source.done), engine=partial(Engine, pseudonyms=pseudonyms),
-        )  # fmt: skip
-    took = {"replay_seconds": round(time.monotonic() - began, 3)}
-    options = {
-        "partitions": partitions, "sort": sort, "close": ends, "config": config, "labels": labels,
-        "tables": with_tables,
-    }  # fmt: skip
-    run = run_facts(result, catalogue, sources, options)
-    write_outcome(result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took)
+    settings = settings_from(config=config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
+    catalogue, decides = _catalogues(settings.config, config, from_checkpoint)
+    true, began = None if labels is None else _labels(labels), time.monotonic()
+    options: dict[str, Any] = {"partitions": partitions, "sort": sort, "from_checkpoint": from_checkpoint}
+    with opening_of(events, partitions, sort, settings, _span(events, since, until)) as opening:
+        read = taken_up(opening, out) if resume else opening
+        share = Share(read, decides, pseudonyms_for(catalogue), close, from_checkpoint)
+        run = Run(out, share, catalogue, workers)
+        _play(run, options, resume)
+    result = run.result().after_warmup(cold)
+    took = {"replay_seconds": round(time.monotonic() - began, 3), "workers": len(run.shares)}
+    options |= {"close": run.close, "config": config, "labels": labels, "tables": with_tables, "warmup": warmup}
+    facts = run_facts(result, catalogue, run.sources, options)
+    write_outcome(
+        result, out, catalogue, facts, labels=true, topic=run.source.topic, tables=with_tables, timings=took
+    )
+    run.end()
     _print_result(result, out)
     if true is not None:
         _print_scorecard(result, true)
 
 
+def _warmup(said: str | None, checkpoint: Path | None) -> int:
+    """Milliseconds."""
+    import re
+
+    from config.schema import millis
+
+    if said is None:
+        return 0
+    if not re.fullmatch("[1-9][0-9]*[smhd]", said):
+        raise Refused(f"--warmup {said}: expected a number and s, m, h or d, such as 14d")
+    if checkpoint is not None:
+        raise Refused("--warmup is for a replay that begins with nothing; --from-checkpoint brings what was learned")
+    return millis(said)
+
+
+def _catalogues(folder: Path, asked: Path | None, checkpoint: Path | None) -> tuple[Any, bytes | None]:
+    """What decides at first; and the same packed, None where each shard goes on under what its state was made under."""
+    from config.packed import pack
+    from streams.saved_state import catalogue_in
+
+    if checkpoint is not None and asked is None:
+        return catalogue_in(checkpoint), None
+    catalogue = catalogue_of(folder)
+    return catalogue, pack(catalogue)
+
+
+def _span(events: Path, since: str | None, until: str | None) -> tuple[Any, Any]:
+    """From where to where a topic is to be read."""
+    from streams.kafka_source import when
+
+    if not is_topic(events) and (since or until):
+        raise Refused("--since and --until are for a topic: kafka:")
+    try:
+        return when(since) if since else None, when(until) if until else None
+    except ValueError as error:
+        raise Refused(f"{error}; expected a time such as 2026-01-05T08:00, or offsets such as 0:120,1:98") from None
+
+
+def _play(run: Any, options: dict[str, Any], resume: bool) -> None:
+    """To its end; KeyboardInterrupt if it was stopped."""
+    if run.begin(options, resume=resume):
+        say("warning: an unfinished replay was thrown away for this one; --resume would have gone on with it")
+    with stoppable() as stopped, progress("replaying", run.source.total) as moved:
+        warning = run.play(moved, lambda: bool(stopped))
+    if warning is None:
+        say("what was done is kept: the same command with --resume goes on")
+        raise KeyboardInterrupt
+    if warning:
+        say(f"warning: {run.source.name}: {warning}")
+
+
 def _print_result(result: Any, out: Path) -> None:
     from streams import replay as replayer
+    from streams.tables import time_text
 
     console = output()
     alerts = len({alert.alert_id for alert in result.alerts})
@@ -123,6 +210,9 @@ def _print_result(result: Any, out: Path) -> None:
             "creators that a group exempts",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+    if result.warm_at >= 0:
+        cold = alerts - len({alert.alert_id for alert in result.warm.alerts})
+        console.print(f"{cold} of them opened during the warm-up, before {time_text(result.warm_at)}", highlight=False)
     if result.dead:
         reasons = ", ".join(f"{reason} {n}" for reason, n in _by_reason(result.dead).items())
         where = out / replayer.DEAD_LETTERS
@@ -166,13 +256,14 @@ def _print_scorecard(result: Any, labels: list[Any]) -> None:
     from streams.scorecard import LOOKALIKE, score
     from streams.tables import scorecard_lines, scorecard_table
 
-    kinds = read_kinds()
+    kinds, warm = read_kinds(), result.warm
+    labels = [label for label in labels if label.start_ms >= result.warm_at]
     told = {label.kind for label in labels if not label.kind.startswith(LOOKALIKE)}
     if unknown := sorted(told - kinds.keys()):
         say(f"warning: no signal speaks for {', '.join(unknown)} (config/kinds.yaml): those episodes can't be caught")
-    card = score(result.alerts, labels, kinds)
+    card = score(warm.alerts, labels, kinds)
     output().print(scorecard_table(card, "Labelled episodes"))
-    for line in scorecard_lines(card, result.creators, result.days):
+    for line in scorecard_lines(card, warm.creators, warm.days):
         output().print(line, highlight=False)
 
 

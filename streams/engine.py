@@ -78,7 +78,8 @@ class Engine:
         self.writer = self._writer()
         self.judge = self._judge_of()
         self.inactive_after, self.freeze = millis(settings.inactive_after), millis(settings.freeze)
-        self.started = NEVER  # ms, the first watermark
+        self.started = NEVER  # ms, the first watermark, or that behind the newest gap in which everybody was forgotten
+        self.began = NEVER  # ms, the first watermark that this engine has seen; no part of its state
         self.begun: dict[tuple[int, int], int] = {}  # (signal, test) -> ms, of those that a later catalogue brought
         self.next_offset = 0  # of the source, after the last record that was applied
         self.trusted_offset = -1  # of the newest event whose time was believed at once
@@ -213,6 +214,10 @@ class Engine:
 
     # -- to be forgotten ---------------------------------------------------------------------------------------
 
+    def watched(self) -> list[tuple[str, str]]:
+        """Everybody of whom an event has counted, and who is not forgotten; not those who were only read ahead."""
+        return sorted(name for name, slot in self.entities.slots.items() if self.people.born[slot] != UNBORN)
+
     def known(self, creator: int, markets: Sequence[str] = ()) -> dict[int, str]:
         """The rows of a creator (the hash of its id) in these markets, or in all; and the market of each."""
         names = {slot: self.entities.names[slot] for slot in np.flatnonzero(self.entities.hashes == creator).tolist()}
@@ -298,7 +303,7 @@ class Engine:
     def _move_to(self, target: int) -> None:
         """Close panes up to `target`; over a gap in which everybody is forgotten, jump."""
         if self.clock.closed == NEVER:
-            self.started = self.clock.move_to(target)
+            self.started = self.began = self.clock.move_to(target)
             for ring in self.plan.rings.values():
                 ring.open_until(target + HOUR)
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,6 +104,9 @@ class ParquetSource:
         if self._head is not None and self.kind == "recording":
             head = head_of(self._head, self.name)
             self.topic, self.partitions = head.topic, head.partitions or self.partitions
+
+    def begin_at(self, starts: Mapping[int, int]) -> None:
+        """A file is read from its beginning."""
 
     def warning(self) -> str | None:
         return self._order.warning()

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -176,6 +176,9 @@ class Recording:
             number, line = next(self._lines())
             if self._parse(number, line).recording is not None:
                 self._begin(line)
+
+    def begin_at(self, starts: Mapping[int, int]) -> None:
+        """A file is read from its beginning."""
 
     def _parse(self, number: int, line: bytes) -> _Line:
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -47,6 +48,8 @@ class Summary(msgspec.Struct, frozen=True):
     looked_ms: int  # of event time: gaps in which everybody is forgotten are jumped over
     entities: list[tuple[str, str]]  # (creator, market), those that are known at the end
     volumes: dict[str, int]  # records by their key, which is the creator
+    trailing: int = 0  # ticks behind the last record
+    gap: int = 0  # offsets that are missing between the state that it began with and the first record
 
 
 class Result(NamedTuple):
@@ -62,10 +65,11 @@ class Result(NamedTuple):
     volumes: dict[str, int]  # records by their key, which is the creator
     began: int = NEVER  # ms, the first watermark; NEVER where there was none
     warm_at: int = NEVER  # ms: alerts that opened before it are of the cold phase
+    gaps: Mapping[int, int] = MappingProxyType({})  # by partition: offsets missing behind the state that it began with
 
     def after_warmup(self, ms: int) -> Result:
         """The same, its first `ms` of event time being a cold phase, in which levels are guesses."""
-        return self if self.began == NEVER else self._replace(warm_at=self.began + ms)
+        return self if not ms or self.began == NEVER else self._replace(warm_at=self.began + ms)
 
     @property
     def warm(self) -> Result:
@@ -93,9 +97,9 @@ class Part:
     def __init__(self, engine: Engine, before: Summary | None = None) -> None:
         self.shard, self.engine = Shard(engine), engine
         self.known, self.start = engine.next_offset, self.shard.start
-        self.before = before  # what was done when that state was taken
-        self.records = self.ticks = 0
-        self.began = NEVER
+        self.before = before or Summary(-1, 0, 0, NEVER, 0, [], {})  # what was done when that state was taken
+        self.records = self.ticks = self.gap = 0
+        self.trailing = self.skip = self.before.trailing
         self.run: list[Record] = []
         self.alerts: list[Alert] = []
         self.shadow: list[Alert] = []
@@ -105,11 +109,24 @@ class Part:
     def add(self, entry: Record | Tick) -> None:
         if isinstance(entry, Tick):
             self.flush()
-            if entry.after_offset >= self.known - 1:  # one that the state has obeyed may be obeyed again at its place
-                self.take(obey(self.engine, entry))
-                self.ticks += entry.moves
+            self._tick(entry)
         elif entry.offset >= self.start:
+            if not self.run and not self.shard.position and self.known:
+                self.gap = max(entry.offset - self.known, 0)
             self.run.append(entry)
+
+    def _tick(self, tick: Tick) -> None:
+        """Obey it, if it isn't in the state. One at the state's very end may be obeyed once more, since a recording
+        doesn't number its ticks: that changes nothing.
+        """
+        if tick.after_offset < self.known - 1:
+            return
+        if self.skip and tick.after_offset == self.known - 1:
+            self.skip -= 1
+            return
+        self.take(obey(self.engine, tick))
+        self.ticks += tick.moves
+        self.trailing += 1
 
     def flush(self) -> None:
         if self.run:
@@ -118,8 +135,7 @@ class Part:
             self.heard.update(fresh)
             self.take(self.shard.feed(self.run))
             self.run = []
-            if self.began == NEVER:
-                self.began = self.engine.started
+            self.trailing = self.trailing if not fresh else 0
 
     def take(self, out: Output) -> None:
         self.alerts += out.alerts
@@ -127,16 +143,16 @@ class Part:
         self.dead += out.dead
 
     def summary(self, partition: int) -> Summary:
-        before = self.before or Summary(partition, 0, 0, NEVER, 0, [], {})
+        before = self.before
         volumes = Counter(before.volumes)
         for key, records in self.heard.items():
             if key is not None:
                 volumes[key.decode(errors="replace")] += records
         return Summary(
             partition, before.records + self.records, before.ticks + self.ticks,
-            before.began if before.began != NEVER else self.began,
+            before.began if before.began != NEVER else self.engine.began,
             before.looked_ms + self.engine.counts["panes_closed", ""] * self.engine.clock.pane_ms,
-            sorted(self.engine.entities.slots), dict(volumes),
+            self.engine.watched(), dict(volumes), self.trailing, self.gap or before.gap,
         )  # fmt: skip
 
 
@@ -208,6 +224,7 @@ def result_of(
         tuple(sorted(summary.partition for summary in summaries)), len({creator for creator, _ in entities}),
         max((summary.looked_ms for summary in summaries), default=0) / DAY_MS,
         entities, dict(sorted(volumes.items())), min(began, default=NEVER),
+        gaps={summary.partition: summary.gap for summary in summaries if summary.gap},
     )  # fmt: skip
 
 

@@ -13,18 +13,31 @@ from msgspec import Struct, json
 
 from config.schema import Catalogue
 from streams.engine import ENGINE_VERSION
+from streams.kafka_source import TopicRange
 from streams.replay import Result
+from streams.sources import Opening, Source
 
 LIBRARIES = ("duckdb", "msgspec", "numpy", "pyarrow", "scipy", "xlsxwriter")
 
 
 class SourceFacts(Struct, frozen=True):
-    """One file that was read, as it was named. Its hash costs less than a tenth of reading its events."""
+    """One file that was read, as it was named. Its hash costs less than a tenth of reading its events. Or a topic."""
 
     path: str
     kind: str
     bytes: int | None = None
     sha256: str | None = None
+    offsets: Mapping[str, tuple[int, int]] | None = None  # by partition: of the first record, and behind the last
+    ticks_end: Mapping[str, int] | None = None
+
+
+def facts_of(source: Source, opening: Opening) -> list[SourceFacts]:
+    """What was read."""
+    if isinstance(opening, TopicRange):
+        ranges = {str(p): (r.first, r.end) for p, r in sorted(opening.ranges.items())}
+        ends = {str(p): end for p, end in sorted(opening.ticks_end.items())}
+        return [SourceFacts(source.name, source.kind, offsets=ranges, ticks_end=ends)]
+    return [source_facts(name, path, source.kind) for name, path in source.files]
 
 
 def source_facts(name: str, path: Path, kind: str) -> SourceFacts:

@@ -4,8 +4,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from config.catalogue import unpack
+from streams import state
 from streams.columns import Record
 from streams.engine import Engine, Output
+from streams.pseudonyms import Pseudonyms
 from streams.ticks import Tick
 from streams.windows import NEVER
 
@@ -64,6 +66,13 @@ class Shard:
         """Obey a tick that is recorded at this offset of the ticks topic."""
         self.ticks_applied = offset
         return obey(self.engine, tick)
+
+
+def engine_of(snapshot: state.Snapshot, topic: str, partition: int, pseudonyms: Pseudonyms | None = None) -> Engine:
+    """An engine in that state, under the configuration of then; CheckpointError or CatalogueError if it doesn't fit."""
+    engine = Engine(unpack(snapshot.arrays[state.CATALOGUE].tobytes()), topic, partition, pseudonyms)
+    state.restore(engine, snapshot)
+    return engine
 
 
 def obey(engine: Engine, tick: Tick) -> Output:

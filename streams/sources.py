@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
@@ -44,6 +44,9 @@ class Source(Protocol):
     def head(self) -> None:
         """Learn what the source says of itself, its topic, without reading further."""
 
+    def begin_at(self, starts: Mapping[int, int]) -> None:
+        """What stands before these offsets, by partition, is not needed; it may come all the same."""
+
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
         """(partition, record or tick), each partition in its own order."""
 
@@ -57,11 +60,18 @@ class Source(Protocol):
         """What errors call the line or row of this number."""
 
 
+Only = Callable[[int], bool]  # of a partition
+
+
+def everything(partition: int) -> bool:
+    return True
+
+
 class Opening(Protocol):
     """How a source is opened: by the process that asked for it, and by others beside it."""
 
-    def open(self, only: Collection[int] | None = None) -> Source:
-        """The source; where that saves anything, without the partitions that are not among `only`."""
+    def open(self, only: Only = everything) -> Source:
+        """The source; where that saves anything, without the partitions of which `only` is false."""
 
 
 class Files(NamedTuple):
@@ -72,7 +82,7 @@ class Files(NamedTuple):
     partitions: int
     sort: bool
 
-    def open(self, only: Collection[int] | None = None) -> Source:
+    def open(self, only: Only = everything) -> Source:
         """RecordingError says what is wrong with it, NoRecordingError that it is none or can't be read so."""
         path = self.path
         if path.is_dir() or path.suffix == ".parquet" or (path.is_file() and beginning(path) == PARQUET):
@@ -126,6 +136,9 @@ class Sorted:
 
     def head(self) -> None:
         """It was read when the source was opened."""
+
+    def begin_at(self, starts: Mapping[int, int]) -> None:
+        """The file is read from its beginning."""
 
     def entries(self) -> Iterator[tuple[int, Record | Tick]]:
         yield from spread(self.plain(), self.partitions)

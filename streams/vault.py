@@ -78,7 +78,7 @@ class Saved(NamedTuple):
     disk: int
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """What the checkpoints topic holds of a partition."""
 
     keys: set[str]
@@ -86,9 +86,9 @@ class _Held(NamedTuple):
     places: dict[str, tuple[int, float]]  # of the same: offset, and Unix s at which it was written
 
 
-def _held(before: Iterable[str], records: Iterable[Any]) -> _Held:
+def held_after(before: Iterable[str], records: Iterable[Any]) -> Held:
     """What a compacted partition holds after these records, if it held these keys before them."""
-    held = _Held(set(before), {}, {})
+    held = Held(set(before), {}, {})
     for record in records:
         try:
             key = record.key.decode()
@@ -104,7 +104,7 @@ def _held(before: Iterable[str], records: Iterable[Any]) -> _Held:
     return held
 
 
-def _heads(held: _Held) -> list[Manifest]:
+def heads_of(held: Held) -> list[Manifest]:
     """The checkpoints that are whole as far as their keys say, oldest first."""
     found: list[Manifest] = []
     for key in sorted(key for key in held.values if key.startswith("m/")):
@@ -243,10 +243,10 @@ class Vault:
         found, copy, held = None, None, None
         if self._local is not None:
             copy, held = await self._copy_on_disk(ticks)
-        heads = _heads(held) if held is not None else []
+        heads = heads_of(held) if held is not None else []
         if copy is None or held is None or not heads or copy.manifest.next_offset < max(h.next_offset for h in heads):
             records = await read_all(self._bootstrap, self._checkpoints, self.partition, 0, self._reading)
-            held = _held((), records)
+            held = held_after((), records)
             found = await asyncio.to_thread(checkpoint.newest, held.values, self._decoding)
             for fault in found.faults:
                 log.error("partition %d: a checkpoint can't be used: %s", self.partition, fault)
@@ -260,7 +260,7 @@ class Vault:
             return None
         return Restored(found.manifest, found.snapshot, "checkpoint", base, written)
 
-    def _keep_base(self, base: Manifest, held: _Held) -> tuple[Manifest, float]:
+    def _keep_base(self, base: Manifest, held: Held) -> tuple[Manifest, float]:
         """This is the newest on the topic: what is written next comes after it, and a copy on disk is rooted in it."""
         self.kept = [base]
         key = checkpoint.manifest_key(base.epoch, base.sequence)
@@ -274,7 +274,7 @@ class Vault:
     def _decoding(self, done: float) -> None:
         self.progress = 0.5 + done / 2
 
-    async def _copy_on_disk(self, ticks: Sequence[tuple[int, Tick]]) -> tuple[_Copied | None, _Held | None]:
+    async def _copy_on_disk(self, ticks: Sequence[tuple[int, Tick]]) -> tuple[_Copied | None, Held | None]:
         """The copy on disk, if it is whole and of this topic and these ticks; and what the topic holds by it."""
         assert self._local is not None
         read = await asyncio.to_thread(self._local.read, self._reading)
@@ -286,7 +286,7 @@ class Vault:
         if at != [(root.offset, root.key, root.mark)]:
             log.warning("partition %d: the copy on disk is not of this topic's checkpoints: not used", self.partition)
             return None, None
-        held = _held(root.held, records)
+        held = held_after(root.held, records)
         try:
             found = await asyncio.to_thread(checkpoint.newest, read.stored, self._decoding)
         except CheckpointError as error:

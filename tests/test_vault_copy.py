@@ -135,9 +135,9 @@ def test_a_copy_ahead_of_what_another_owner_wrote_since_is_taken(kafka: Kafka, t
         await one.save(at(160), -1)
         await one.save(at(170), -1)  # of all that stood on the topic, the two newest stay
         assert found((await owner(kafka, None))[1]) == ("checkpoint", 170)
-        held = vault._held((), await kafka.read("", TOPICS.checkpoints, 0))
-        assert [m.next_offset for m in vault._heads(held)] == [160, 170]
-        assert held.keys == set(held.keys) - set(checkpoint.obsolete(held.keys, vault._heads(held)))
+        held = vault.held_after((), await kafka.read("", TOPICS.checkpoints, 0))
+        assert [m.next_offset for m in vault.heads_of(held)] == [160, 170]
+        assert held.keys == set(held.keys) - set(checkpoint.obsolete(held.keys, vault.heads_of(held)))
 
     asyncio.run(play())
 

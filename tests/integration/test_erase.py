@@ -12,7 +12,7 @@ from streams.records import Alert, decode_alert
 from streams.simulate import Simulation, simulate
 from streams.ticks import decode_tick
 from streams.topics import Topics, create
-from streams.vault import _held
+from streams.vault import held_after
 from tests.chaos_quiet import send
 from tests.integration.test_worker import environ
 from tests.integration.workers import COMMAND, WorkerProcess, committed, everything, revisions, wait_until, workers
@@ -22,7 +22,7 @@ PARTITIONS = 2
 
 def held(kafka: str, topic: str) -> list[bytes]:
     """What a compacted checkpoints topic holds."""
-    return [v for p in range(PARTITIONS) for v in _held((), everything(kafka, topic, p)).values.values()]
+    return [v for p in range(PARTITIONS) for v in held_after((), everything(kafka, topic, p)).values.values()]
 
 
 def on_disk(folder: Path) -> list[bytes]:

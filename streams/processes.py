@@ -1,0 +1,133 @@
+"""The shares of a replay, each in a process of its own; or one share, in this one.
+
+Processes are spawned: what a fork would copy of this one's threads is not whole. Ctrl-C is this one's to take: it
+tells the others to stop, and they write down how far they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import pickle
+import signal
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+from streams.errors import RipcurrentError
+from streams.share import Share, work
+
+WAIT_SECONDS = 0.2
+Moved = Callable[[int, int], None]  # is told how far all sources were read together, and how many entries there were
+
+
+class ProcessEndedError(RipcurrentError):
+    """A process of a replay ended before its share did."""
+
+
+class _Told(NamedTuple):
+    """What a process says: how far it is, or how it ended."""
+
+    done: int = 0
+    entries: int = 0
+    warning: str | None = None
+    ended: bool = False
+    error: bytes | None = None  # pickled
+
+
+def run(shares: Sequence[Share], moved: Moved, stopped: Callable[[], bool]) -> str | None:
+    """Work on all shares until they are done, or until `stopped`. A warning of the source, or ""; None if stopped."""
+    if len(shares) == 1:
+        return work(shares[0], lambda done, entries: _told(moved, done, entries) or stopped())
+    context = multiprocessing.get_context("spawn")
+    running: dict[Connection, BaseProcess] = {}
+    try:
+        for share in shares:
+            ours, theirs = context.Pipe()
+            process: BaseProcess = context.Process(target=_begin, args=(share, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            running[ours] = process
+        return _heard(running, moved, stopped)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.join()
+
+
+def _told(moved: Moved, done: int, entries: int) -> bool:
+    moved(done, entries)
+    return False
+
+
+def _heard(running: dict[Connection, BaseProcess], moved: Moved, stopped: Callable[[], bool]) -> str | None:
+    """Listen to all until each has ended."""
+    newest = dict.fromkeys(running, _Told())
+    asked = False
+    while not all(told.ended for told in newest.values()):
+        if stopped() and not asked:
+            asked = True
+            for pipe in running:
+                with contextlib.suppress(OSError):
+                    pipe.send("stop")
+        ready: list[Any] = wait([pipe for pipe, told in newest.items() if not told.ended], WAIT_SECONDS)
+        for pipe in ready:
+            newest[pipe] = _next(pipe, running[pipe])
+            if (error := newest[pipe].error) is not None:
+                raise pickle.loads(error)
+        moved(sum(told.done for told in newest.values()) // len(newest), sum(told.entries for told in newest.values()))
+    warnings = [told.warning for told in newest.values()]
+    return None if None in warnings else next(filter(None, warnings), "")
+
+
+def _next(pipe: Connection, process: BaseProcess) -> _Told:
+    try:
+        told: _Told = pipe.recv()
+        return told
+    except EOFError:
+        process.join()
+        how = _name(process.exitcode)
+        raise ProcessEndedError(
+            f"a process of the replay was ended by {how}; was there enough memory? `--resume` goes on"
+        ) from None
+
+
+def _name(code: int | None) -> str:
+    """
+    >>> _name(-9), _name(1)
+    ('SIGKILL', 'exit code 1')
+    """
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+
+
+def _begin(share: Share, pipe: Connection) -> None:
+    """A process's whole life."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    newest = _Told()
+
+    def pause(done: int, entries: int) -> bool:
+        nonlocal newest
+        newest = _Told(done, entries)
+        pipe.send(newest)
+        return pipe.poll()
+
+    try:
+        warning = work(share, pause)
+        pipe.send(newest._replace(warning=warning, ended=True))
+    except Exception as error:
+        with contextlib.suppress(OSError):  # whom we would tell is gone
+            pipe.send(_Told(error=_pickled(error)))
+
+
+def _pickled(error: Exception) -> bytes:
+    """With its trace as a note, for `--debug`."""
+    error.add_note(traceback.format_exc())
+    error.__cause__ = error.__context__ = None
+    try:
+        pickle.loads(data := pickle.dumps(error))
+    except Exception:
+        return pickle.dumps(RuntimeError(traceback.format_exc()))
+    return data

@@ -1,0 +1,132 @@
+"""A replay as the command line asks for it: begun or taken up again, on one or several cores, and what it gives.
+
+    run = Run(out, share, catalogue, workers=2)
+    run.begin(options, resume=False)
+    run.play(moved, stopped) is not None  # else it was stopped, and `resume` goes on
+    result = run.result()
+    ...                                   # write it
+    run.end()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from config.schema import Catalogue
+from streams import processes
+from streams.engine import ENGINE_VERSION
+from streams.errors import ConfigError
+from streams.kafka_source import Range, TopicRange
+from streams.replay import Result, result_of
+from streams.run_facts import SourceFacts, facts_of
+from streams.share import Share
+from streams.sources import Opening
+from streams.unfinished import ALERTS, SHADOW, DeadLetters, Unfinished, alerts_in
+
+UNFINISHED = ".unfinished"
+FACTS = "replay.json"
+SMALL_BYTES = 32 << 20  # a smaller source is played before a second process has begun
+
+
+class ResumeError(ConfigError):
+    """What was begun there is another replay, or there is none."""
+
+
+def workers_for(asked: int | None, total: int, partitions: int) -> int:
+    """How many processes: as asked, else as many as there are cores if it pays; never more than shards."""
+    usual = len(os.sched_getaffinity(0)) if total > SMALL_BYTES else 1
+    return max(min(asked or usual, partitions), 1)
+
+
+class Run:
+    """One replay, with its folder for what isn't finished."""
+
+    def __init__(self, out: Path, share: Share, catalogue: Catalogue, workers: int | None) -> None:
+        """`share` says what all processes have in common, and `catalogue` what decides at first."""
+        self.source = share.opening.open()
+        self.close = self.source.kind == "events" if share.close is None else share.close
+        self.folder = out / UNFINISHED
+        self.catalogue, self.sources = catalogue, facts_of(self.source, share.opening)
+        many = workers_for(workers, self.source.total, self.source.partitions)
+        self.shares = [
+            share._replace(close=self.close, number=n, of=many, folder=self.folder / str(n), resume=True)
+            for n in range(many)
+        ]
+
+    def begin(self, options: Mapping[str, Any], *, resume: bool) -> bool:
+        """Take up what was begun with these options, or begin; whether something unfinished had to go for it."""
+        facts = {
+            **options, "close": self.close, "workers": len(self.shares), "sources": self.sources,
+            "config_version": self.catalogue.version, "engine_version": ENGINE_VERSION,
+        }  # fmt: skip
+        said = msgspec.json.encode(facts, order="deterministic", enc_hook=str)
+        there = self.folder / FACTS
+        if resume:
+            _same(there, said)
+            return False
+        stale = there.exists()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        there.write_bytes(said)
+        return stale
+
+    def play(self, moved: processes.Moved, stopped: Callable[[], bool]) -> str | None:
+        """To the end, or until stopped: then None. Else what is to be said of the source, if anything."""
+        return processes.run(self.shares, moved, stopped)
+
+    def result(self) -> Result:
+        """What came out."""
+        folders = [share.folder for share in self.shares]
+        files = [Unfinished(folder) for folder in folders]
+        for file in files:
+            file.begin(resume=True)
+        summaries = sorted((one for file in files for one in file.progress.summaries), key=lambda one: one.partition)
+        return result_of(summaries, alerts_in(folders, ALERTS), alerts_in(folders, SHADOW), DeadLetters(folders))
+
+    def end(self) -> None:
+        """All is written elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def taken_up(opening: Opening, out: Path) -> Opening:
+    """The same of a topic as was to be read when the replay there was begun; of a file, the file."""
+    if not isinstance(opening, TopicRange):
+        return opening
+    with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+        (begun,) = msgspec.json.decode((out / UNFINISHED / FACTS).read_bytes(), type=_Begun).sources
+        ranges = {int(p): Range(*ends) for p, ends in (begun.offsets or {}).items()}
+        return opening._replace(ranges=ranges, ticks_end={int(p): end for p, end in (begun.ticks_end or {}).items()})
+    return opening
+
+
+class _Begun(msgspec.Struct):
+    """Of the facts that a replay was begun with."""
+
+    sources: list[SourceFacts]
+
+
+def _same(there: Path, said: bytes) -> None:
+    """ResumeError where what was begun is of other facts, with the first that differs."""
+    try:
+        begun = msgspec.json.decode(there.read_bytes())
+    except FileNotFoundError:
+        raise ResumeError(f"{there.parent.parent}: nothing was begun there; leave --resume out") from None
+    now = msgspec.json.decode(said)
+    for name in sorted(begun.keys() | now.keys()):
+        if begun.get(name) != now.get(name):
+            raise ResumeError(
+                f"{there.parent.parent}: what was begun there has another {name}: {_brief(begun.get(name))}, now "
+                f"{_brief(now.get(name))}; leave --resume out to begin anew"
+            )
+
+
+def _brief(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 120 else text[:117] + "…"
