@@ -135,10 +135,10 @@ def replay(
     write_outcome(
         result, out, catalogue, facts, labels=true, topic=run.source.topic, tables=with_tables, timings=took
     )
-    run.end()
     _print_result(result, out)
     if true is not None:
         _print_scorecard(result, true)
+    run.end()
 
 
 def _warmup(said: str | None, checkpoint: Path | None) -> int:
