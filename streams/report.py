@@ -22,8 +22,7 @@ from streams.report_labels import delays, every_label, precision
 from streams.scorecard import LOOKALIKE
 from streams.traced import Trace
 
-MINUTES_PER_CASE = 15
-MINUTES_MAX = 1_440
+MINUTES_PER_CASE = 15.0
 
 
 UNLABELLED = (

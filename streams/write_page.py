@@ -1,9 +1,14 @@
 """A page as a file, with its style and its script in it."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from streams.outcome import Rows
 from streams.page import Assets, Page, rendered
+from streams.report import report
+from streams.traced import Trace
 
 
 @cache
@@ -14,3 +19,10 @@ def assets() -> Assets:
 
 def write_page(page: Page, path: Path) -> None:
     path.write_text(rendered(page, assets()), encoding="utf-8", newline="\n")
+
+
+def write_report(
+    rows: Rows, run: Mapping[str, Any], traces: Mapping[str, Trace], path: Path, minutes_per_case: float
+) -> None:
+    """The report of a replay."""
+    write_page(report(rows, run, traces, minutes_per_case=minutes_per_case), path)
