@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.page_html import NOTHING, Html, joined, tag
+from streams.page_words import PARTS
 from streams.reasons import number
 
 HEIGHT = 180  # pixels of the plot
@@ -49,19 +50,17 @@ def stacked(name: str, title: str, said: str, parts: Sequence[Part], bars: Seque
     top = nice(max((sum(bar.values) for bar in bars), default=0))
     wide = 100 / max(len(bars), 1)
     shapes = [_stack(bar, n * wide, wide, top, parts) for n, bar in enumerate(bars)]
-    labels = [(0, bars[0].label), (50, bars[len(bars) // 2].label), (100, bars[-1].label)] if len(bars) > 2 else [
-        ((n + 0.5) * wide, bar.label) for n, bar in enumerate(bars)
-    ]  # fmt: skip
-    return figure(name, title, said, joined(grid(top), shapes, across(labels)), legend(parts))
+    labels = [((n + 0.5) * wide, bars[n].label) for n in sorted({0, len(bars) // 2, len(bars) - 1})]
+    return figure(name, title, said, joined(grid(top), shapes, scale(top), across(labels)), legend(parts))
 
 
 def _stack(bar: Bar, left: float, wide: float, top: float, parts: Sequence[Part]) -> Html:
-    shapes, below = [], 0.0
+    shapes, below, thick = [], 0.0, min(wide * 0.8, 12)
     for part, value in zip(parts, bar.values, strict=True):
         below += value
         if value:
             shapes.append(tag(
-                "rect", x=f"{left + wide * 0.1:.3f}%", width=f"{min(wide * 0.8, 12):.3f}%", y=down(below, 0, top),
+                "rect", x=f"{left + (wide - thick) / 2:.3f}%", width=f"{thick:.3f}%", y=down(below, 0, top),
                 height=f"{HEIGHT * value / top:.2f}", fill=f"url(#hatch-{part.style})", class_=f"edge-{part.style}",
             ))  # fmt: skip
     said = ", ".join(f"{number(v)} {p.label}" for p, v in zip(parts, bar.values, strict=True) if v)
@@ -98,7 +97,7 @@ def bar(values: Sequence[float], most: float, styles: Sequence[str] = ("plain",)
             shapes.append(tag("rect", x=f"{left:.2f}%", width=f"{wide:.2f}%", height=10, fill=f"url(#hatch-{style})",
                               class_=f"edge-{style}"))  # fmt: skip
         left += wide
-    return tag("svg", shapes, class_="bar", height=10, aria_hidden="true")
+    return tag("svg", shapes, class_="bar flat", height=10, aria_hidden="true")
 
 
 def interval(value: float, low: float, high: float, most: float = 1.0) -> Html:
@@ -130,15 +129,18 @@ def down(value: float, bottom: float, top: float) -> str:
     return f"{HEIGHT * (1 - (value - bottom) / (top - bottom)):.2f}"
 
 
-def grid(top: float, unit: str = "", bottom: float = 0.0) -> Html:
-    """Lines at the top, the middle and the bottom, with what they stand for above them."""
-    found = []
-    for value in (top, (top + bottom) / 2, bottom):
-        y = down(value, bottom, top)
-        found.append(tag("line", x1="0%", x2="100%", y1=y, y2=y, class_="grid"))
-        if value != bottom:
-            found.append(tag("text", scaled(value, unit), x=0, y=f"{float(y) + 13:.2f}", class_="scale"))
-    return joined(found)
+def grid(top: float, bottom: float = 0.0) -> Html:
+    """Lines at the top, the middle and the bottom."""
+    heights = [down(value, bottom, top) for value in (top, (top + bottom) / 2, bottom)]
+    return joined(tag("line", x1="0%", x2="100%", y1=y, y2=y, class_="grid") for y in heights)
+
+
+def scale(top: float, bottom: float = 0.0, unit: str = "") -> Html:
+    """What the lines of the grid stand for, below each; to be drawn last, so that nothing hides it."""
+    return joined(
+        tag("text", scaled(value, unit), x=0, y=f"{float(down(value, bottom, top)) + 13:.2f}", class_="scale")
+        for value in (top, (top + bottom) / 2)
+    )
 
 
 def scaled(value: float, unit: str) -> str:
@@ -147,16 +149,16 @@ def scaled(value: float, unit: str) -> str:
     >>> scaled(0.4, "share"), scaled(2000.0, ""), scaled(2000.0, "THB")
     ('40 %', '2,000', '2,000 THB')
     """
-    if unit == "share":
+    if unit in PARTS:
         return f"{100 * value:.3g} %"
     said = f"{value:,.6g}"
     return f"{said} {unit}" if len(unit) == 3 and unit.isupper() else said
 
 
 def across(labels: Sequence[tuple[float, str]]) -> Html:
-    def anchor(at: float) -> str:
-        return "start" if at < 8 else "end" if at > 92 else "middle"
-
-    return joined(
-        tag("text", said, x=f"{at:.2f}%", y=HEIGHT + 16, text_anchor=anchor(at), class_="scale") for at, said in labels
-    )
+    """What stands below; near an edge from the edge on."""
+    found = []
+    for at, said in labels:
+        x, anchor = (0.0, "start") if at < 9 else (100.0, "end") if at > 91 else (at, "middle")
+        found.append(tag("text", said, x=f"{x:.2f}%", y=HEIGHT + 16, text_anchor=anchor, class_="scale"))
+    return joined(found)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from streams.page_charts import HEIGHT, Part, across, down, figure, grid, legend, nice
+from streams.page_charts import HEIGHT, Part, across, down, figure, grid, legend, nice, scale
 from streams.page_html import NOTHING, Html, joined, tag
 from streams.page_words import minute
 from streams.traced import Point, Trace
@@ -50,8 +50,9 @@ def readings(name: str, title: str, said: str, trace: Trace, window: Span | None
     axes = _axes(points, trace.hop_ms * -(-len(trace.points) // POINTS_MAX), window)
     shapes = joined(
         _shade(window, axes) if window is not None else NOTHING,
-        grid(axes.top, trace.unit, axes.bottom),
+        grid(axes.top, axes.bottom),
         _plot(points, axes),
+        scale(axes.top, axes.bottom, trace.unit),
         _called_for(points, axes),
         (_mark(mark, n, axes) for n, mark in enumerate(marks) if axes.start <= mark.at <= axes.end),
         across([(0, minute(axes.start)), (100, minute(axes.end))]),

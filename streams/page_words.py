@@ -7,6 +7,7 @@ import numpy as np
 
 from streams.reasons import number, percent
 
+PARTS = ("share", "ratio")  # units that are said in percent, as reasons say them
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _PARTS_MS = (86_400_000, 3_600_000, 60_000, 1_000)
 
@@ -45,20 +46,20 @@ def hours(value: float | None) -> str:
 def measured(value: float | None, unit: str) -> str:
     """What was measured, in the unit of an alert.
 
-    >>> measured(0.38, "share"), measured(1234, "THB"), measured(7, "events"), measured(2.5, "ratio")
-    ('38 %', 'THB 1,234', '7', '2.5')
+    >>> measured(0.38, "share"), measured(1.2, "ratio"), measured(1234, "THB"), measured(7, "events")
+    ('38\\xa0%', '120\\xa0%', 'THB 1,234', '7')
     """
     if value is None:
         return ""
-    if unit == "share":
-        return percent(value)
+    if unit in PARTS:
+        return share(value)
     return f"{unit} {number(value)}" if len(unit) == 3 and unit.isupper() else number(value)
 
 
 def usual(low: float | None, high: float | None, unit: str) -> str:
     """
     >>> usual(2, 9, "events"), usual(None, 0.1, "share"), usual(3, None, "events"), usual(None, None, "steps")
-    ('2 to 9', 'up to 10 %', '3 or more', '')
+    ('2 to 9', 'up to 10\\xa0%', '3 or more', '')
     """
     if low is None and high is None:
         return ""
@@ -67,13 +68,22 @@ def usual(low: float | None, high: float | None, unit: str) -> str:
     return f"{measured(low, unit)} or more" if high is None else f"{measured(low, unit)} to {measured(high, unit)}"
 
 
+def share(value: float) -> str:
+    """A share whose sign stays beside it where a line ends.
+
+    >>> share(0.38)
+    '38\\xa0%'
+    """
+    return percent(value).replace(" ", "\u00a0")
+
+
 def within(low: float | None, high: float | None) -> str:
     """An interval of a share.
 
     >>> within(0.21, 1.0), within(None, None)
-    ('21 % to 100 %', '')
+    ('21\\xa0% to 100\\xa0%', '')
     """
-    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
+    return "" if low is None or high is None else f"{share(low)} to {share(high)}"
 
 
 def many(n: int, one: str, more: str = "") -> str:
@@ -82,6 +92,14 @@ def many(n: int, one: str, more: str = "") -> str:
     ('1 alert', '1,200 alerts', '2 days of events')
     """
     return f"{n:,} {one if n == 1 else more or one + 's'}"
+
+
+def were(n: int) -> str:
+    """
+    >>> were(0), were(1), were(1_200)
+    ('none were', '1 was', '1,200 were')
+    """
+    return "none were" if n == 0 else f"{n:,} {'was' if n == 1 else 'were'}"
 
 
 def listed(parts: Sequence[str]) -> str:

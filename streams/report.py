@@ -1,6 +1,6 @@
 """The report of a replay: its rows as one page that a policy manager can read. Pure.
 
-    write_page(report(rows, run, {}, minutes_per_case=15), folder / "report.html")
+    write_page(report(rows, run, {}), folder / "report.html")
 
 `rows` are those of `outcome.py`, `run` is what run.json says but for its timings, `traces` the readings about those
 alerts that have any. The same input gives the same page.
@@ -14,8 +14,8 @@ from streams.outcome import SEVERITIES, Rows
 from streams.outcome_rows import EpisodeRow, LabelRow, ScoreRow
 from streams.page import Figure, Page, Section, facts, figures, paragraphs
 from streams.page_html import NOTHING, Html, joined, tag
-from streams.page_words import hours, listed, many, within
-from streams.reasons import number, percent
+from streams.page_words import hours, listed, many, share, were, within
+from streams.reasons import number
 from streams.report_alerts import alerts, review
 from streams.report_episodes import all_episodes, top_episodes
 from streams.report_labels import delays, every_label, precision
@@ -38,28 +38,33 @@ class Found(NamedTuple):
     aside: Sequence[EpisodeRow]
     labels: Sequence[LabelRow] | None  # None: none were given, so nothing is true or false
     scores: Sequence[ScoreRow]
+    titles: Mapping[str, str]  # of signals
     run: Mapping[str, Any]
     minutes_per_case: float
 
 
-def found_in(rows: Rows, run: Mapping[str, Any], minutes_per_case: float) -> Found:
+def found_in(rows: Rows, run: Mapping[str, Any], titles: Mapping[str, str], minutes_per_case: float) -> Found:
     episodes: Any = rows["episodes"]
     labels: Any = rows.get("labels")
     scores: Any = rows.get("scorecard", ())
     told = [row for row in episodes if not row.shadow]
-    return Found(told, [row for row in episodes if row.shadow], labels, scores, run, minutes_per_case)
+    aside = [row for row in episodes if row.shadow]
+    titles = {**titles, **{row.signal: row.title for row in episodes}}
+    return Found(told, aside, labels, scores, titles, run, minutes_per_case)
 
 
 def report(
-    rows: Rows, run: Mapping[str, Any], traces: Mapping[str, Trace], *, minutes_per_case: float = MINUTES_PER_CASE
-) -> Page:
-    found = found_in(rows, run, minutes_per_case)
+    rows: Rows, run: Mapping[str, Any], traces: Mapping[str, Trace], *,
+    titles: Mapping[str, str] | None = None, minutes_per_case: float = MINUTES_PER_CASE,
+) -> Page:  # fmt: skip
+    """`titles` of signals by their name; those that raised an alert bring theirs."""
+    found = found_in(rows, run, titles or {}, minutes_per_case)
     sections = [
         Section("summary", "Summary", summary(found)),
-        Section("alerts", "Alerts by day, signal and market", alerts(found.told)),
+        Section("alerts", "Alerts by day, signal and market", alerts(found.told, found.titles)),
         Section("top", "The episodes to look at first", top_episodes(found.told, traces)),
         *_beside_labels(found),
-        Section("review", "Time to review", review(found.told, run.get("days"), minutes_per_case)),
+        Section("review", "Time to review", review(found.told, found.titles, run.get("days"), minutes_per_case)),
         Section("episodes", "All episodes", all_episodes(found.told, found.aside)),
         Section("made", "How this was made", made(run)),
     ]
@@ -71,8 +76,8 @@ def _beside_labels(found: Found) -> list[Section]:
         return [Section("labels", "True and false", paragraphs(UNLABELLED))]
     return [
         Section("delay", "Detection delay", delays(found.labels)),
-        Section("precision", "False alarms and precision", precision(found.scores, found.told, found.labels)),
-        Section("labels", "What became of each label", every_label(found.labels)),
+        Section("precision", "False alarms and precision", precision(found.scores, found.titles, found.labels)),
+        Section("labels", "What became of each label", every_label(found.labels, found.titles)),
     ]
 
 
@@ -80,7 +85,7 @@ def _beside_labels(found: Found) -> list[Section]:
 
 
 def summary(found: Found) -> Html:
-    said = [_lead(found), _most(found.told), _beside(found), _aside(found), _input(found.run)]
+    said = [_lead(found), _most(found.told, found.titles), _beside(found), _aside(found), _input(found.run)]
     return joined(tag("p", said[0], class_="lead"), figures(_figures(found)), paragraphs(*said[1:]))
 
 
@@ -115,17 +120,16 @@ def hours_of_work(value: float) -> str:
     return f"{number(value)} hour{'' if value == 1 else 's'}"
 
 
-def _most(told: Sequence[EpisodeRow]) -> str:
+def _most(told: Sequence[EpisodeRow], titles: Mapping[str, str]) -> str:
     """Who and what says most, in a sentence."""
     if not told:
         return ""
-    titles = {row.signal: row.title for row in told}
     (signal, most), *_ = sorted(Counter(row.signal for row in told).items(), key=lambda one: (-one[1], one[0]))
     (market, there), *_ = sorted(Counter(row.market for row in told).items(), key=lambda one: (-one[1], one[0]))
     still = sum(row.ended_at is None for row in told)
-    opened = "None is open at the end." if not still else f"{still:,} {'is' if still == 1 else 'are'} open at the end."
-    share = percent(most / len(told))
-    which = f"The most, {most:,} ({share}), are of “{titles[signal]}”"
+    opened = f"Open at the end: {still:,}."
+    of_all = share(most / len(told))
+    which = f"The most, {most:,} ({of_all}), are of “{titles[signal]}”"
     return f"{which}; the market with the most is {market} ({there:,}). {opened}"
 
 
@@ -138,17 +142,17 @@ def _beside(found: Found) -> str:
     if every.labels:
         caught = sorted(row.delay_hours for row in found.labels if row.caught and row.delay_hours is not None)
         half = f", half of them within {hours(caught[len(caught) // 2])} of their start" if caught else ""
-        said.append(f"Of {many(every.labels, 'labelled episode')} {every.caught:,} were caught{half}.")
+        said.append(f"Of {many(every.labels, 'labelled episode')} {were(every.caught)} caught{half}.")
     if every.alerts and every.precision is not None:
         said.append(
-            f"Of {many(every.alerts, 'alert')} {every.true_alerts:,} were right about a label and "
-            f"{every.false_alerts:,} about none: precision {percent(every.precision)} (95 % interval "
+            f"Of {many(every.alerts, 'alert')} {were(every.true_alerts)} right about a label and "
+            f"{every.false_alerts:,} about none: precision {share(every.precision)} (95\u00a0% interval "
             f"{within(every.precision_low, every.precision_high)})."
         )
     alike = [row for row in found.labels if row.kind.startswith(LOOKALIKE)]
     if alike:
-        alerted = sum(row.alert_id is not None for row in alike)
-        said.append(f"Of {many(len(alike), 'lookalike')}, which should stay silent, {alerted:,} raised an alert.")
+        alerted = sum(row.alert_id is not None for row in alike) or "none"
+        said.append(f"Of {many(len(alike), 'lookalike')}, which should stay silent, {alerted} raised an alert.")
     return " ".join(said)
 
 
@@ -163,8 +167,8 @@ def _aside(found: Found) -> str:
 
 def _input(run: Mapping[str, Any]) -> str:
     bad = run.get("bad_records", 0)
-    said = f"{many(run.get('records', 0), 'record')} were read"
-    return f"{said}; {bad:,} of them were bad (dead_letters.jsonl says why)." if bad else f"{said}, none of them bad."
+    said = f"Read: {many(run.get('records', 0), 'record')}"
+    return f"{said}; {were(bad)} bad (dead_letters.jsonl says why)." if bad else f"{said}, none of them bad."
 
 
 def _figures(found: Found) -> list[Figure]:
@@ -181,9 +185,9 @@ def _figures(found: Found) -> list[Figure]:
         every = found.scores[0]
         if every.precision is not None:
             interval = within(every.precision_low, every.precision_high)
-            each.append(Figure("Precision", percent(every.precision), f"95 % interval {interval}"))
+            each.append(Figure("Precision", share(every.precision), f"95\u00a0% interval {interval}"))
         if every.recall is not None:
-            each.append(Figure("Labels caught", percent(every.recall), f"{every.caught:,} of {every.labels:,}"))
+            each.append(Figure("Labels caught", share(every.recall), f"{every.caught:,} of {every.labels:,}"))
     return each
 
 

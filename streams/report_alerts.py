@@ -9,8 +9,8 @@ from streams.page import Figure, figures, paragraphs
 from streams.page_charts import Bar, Part, bar, stacked
 from streams.page_html import Html, joined, tag
 from streams.page_table import Cell, Heading, Row, table
-from streams.page_words import day, hours, many
-from streams.reasons import number, percent
+from streams.page_words import day, hours, many, share
+from streams.reasons import number
 
 BARS_MAX = 62  # two months of days; what is longer is shown by the week, or by more days
 REACHED = tuple(reversed(SEVERITIES))  # the most severe first
@@ -21,17 +21,16 @@ def amount(n: int) -> Cell:
     return Cell(f"{n:,}", n)
 
 
-def alerts(told: Sequence[EpisodeRow]) -> Html:
-    """By day, by severity, by signal, by market."""
+def alerts(told: Sequence[EpisodeRow], titles: Mapping[str, str]) -> Html:
+    """By day, by severity, by signal, by market. `titles` of signals by their name."""
     if not told:
         return tag("p", "There were none.", class_="empty")
-    titles = {row.signal: row.title for row in told}
     return joined(
         by_day(told),
         _groups("signals", "Alerts by signal", "Signal", told, "signal", titles),
-        tag("div", tag("div", _groups("markets", "Alerts by market", "Market", told, "market", {})),
-            tag("div", _severities(told)), class_="two"),
-    )  # fmt: skip
+        _groups("markets", "Alerts by market", "Market", told, "market", {}),
+        _severities(told),
+    )
 
 
 def by_day(told: Sequence[EpisodeRow]) -> Html:
@@ -100,7 +99,7 @@ def _severities(told: Sequence[EpisodeRow]) -> Html:
                 Heading("Median duration", "number")]  # fmt: skip
     groups = sorted(grouped(told, "severity"), key=lambda group: REACHED.index(group.name))
     rows = [
-        [Cell(g.name, SEVERITIES.index(g.name)), amount(g.alerts), Cell(percent(g.alerts / len(told)), g.alerts),
+        [Cell(g.name, SEVERITIES.index(g.name)), amount(g.alerts), Cell(share(g.alerts / len(told)), g.alerts),
          amount(g.creators), amount(g.open), Cell(hours(g.median_hours), g.median_hours)]
         for g in groups
     ]  # fmt: skip
@@ -110,7 +109,9 @@ def _severities(told: Sequence[EpisodeRow]) -> Html:
 # ---- review ------------------------------------------------------------------------------------------------
 
 
-def review(told: Sequence[EpisodeRow], days: float | None, minutes: float) -> Html:
+def review(
+    told: Sequence[EpisodeRow], titles: Mapping[str, str], days: float | None, minutes: float
+) -> Html:
     """Hours at so many minutes a case; a case is an alert that was told, however often it was revised."""
     if not told:
         return tag("p", "There is nothing to review.", class_="empty")
@@ -129,11 +130,12 @@ def review(told: Sequence[EpisodeRow], days: float | None, minutes: float) -> Ht
         f"Reckoned at {minutes:g} minutes a case, as --minutes-per-case says. A case is an alert that was told, "
         "however often it was revised."
     )
-    return joined(paragraphs(said), figures(each), _review_by_signal(told, days, minutes))
+    return joined(paragraphs(said), figures(each), _review_by_signal(told, titles, days, minutes))
 
 
-def _review_by_signal(told: Sequence[EpisodeRow], days: float | None, minutes: float) -> Html:
-    titles = {row.signal: row.title for row in told}
+def _review_by_signal(
+    told: Sequence[EpisodeRow], titles: Mapping[str, str], days: float | None, minutes: float
+) -> Html:
     wrong = Counter(row.signal for row in told if row.verdict == "false")
     labelled = any(row.verdict != "unlabelled" for row in told)
     groups = grouped(told, "signal")
@@ -144,7 +146,8 @@ def _review_by_signal(told: Sequence[EpisodeRow], days: float | None, minutes: f
     rows: list[Row] = []
     for group in groups:
         spent = group.alerts * minutes / 60
-        row = [Cell(titles[group.name]), amount(group.alerts), Cell(number(spent), spent, bar([spent], most))]
+        row = [Cell(titles.get(group.name, group.name)), amount(group.alerts)]
+        row += [Cell(number(spent), spent, bar([spent], most))]
         row += [Cell(number(7 * spent / days), spent)] if days else []
         row += [Cell(number(wrong[group.name] * minutes / 60), wrong[group.name])] if labelled else []
         rows.append(row)

@@ -59,13 +59,13 @@ def is_cold(row: EpisodeRow) -> bool:
     return bool(getattr(row, "cold", False))
 
 
-def window_words(iso: str) -> str:
+def window_words(iso: str, one: str = "1 ") -> str:
     """
-    >>> window_words("PT24H"), window_words("PT15M"), window_words("odd")
-    ('24 hours', '15 minutes', 'odd')
+    >>> window_words("PT24H"), window_words("PT15M"), window_words("PT1H"), window_words("odd")
+    ('24 hours', '15 minutes', '1 hour', 'odd')
     """
     ms = duration_ms(iso)
-    return duration_words(ms, "1 ") if ms else iso
+    return duration_words(ms, one) if ms else iso
 
 
 def _facts(row: EpisodeRow) -> Html:
@@ -104,7 +104,7 @@ def _chart(name: str, row: EpisodeRow, trace: Trace) -> Html:
     window = None if length is None else Span(peak.end - length, peak.end)
     marks = [Mark(row.opened_at, "opened")]
     marks += [Mark(row.ended_at, "retracted" if row.status == "retracted" else "ended")] if row.ended_at else []
-    title = f"Readings of the last {window_words(trace.window)}"
+    title = f"Readings of the last {window_words(trace.window, '')}"
     chart = readings(f"{name}-chart", title, _said(peak, trace), trace, window, marks)
     return joined(chart, tag("details", tag("summary", "Readings as a table"), _readings(name, trace)))
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 
 from scipy.special import gammaincinv
 
-from streams.outcome_rows import EpisodeRow, LabelRow, ScoreRow
+from streams.outcome_rows import LabelRow, ScoreRow
 from streams.outcome_score import wilson
 from streams.page import paragraphs
 from streams.page_charts import bar, interval
 from streams.page_html import Html, joined, tag
 from streams.page_table import Cell, Heading, Row, table
-from streams.page_words import hours, minute, within
-from streams.reasons import number, percent
+from streams.page_words import hours, minute, share, within
+from streams.reasons import number
 from streams.report_alerts import amount
 from streams.scorecard import LOOKALIKE
 
@@ -38,7 +38,7 @@ def delays(labels: Sequence[LabelRow]) -> Html:
     if not true:
         return tag("p", "The labels name no true episode.", class_="empty")
     said = "From an episode's start, as its label has it, to the end of the first window that was right about it."
-    return joined(paragraphs(said), tag("div", tag("div", _steps(true)), tag("div", _kinds(true)), class_="two"))
+    return joined(paragraphs(said), _steps(true), _kinds(true))
 
 
 def _steps(true: Sequence[LabelRow]) -> Html:
@@ -48,10 +48,10 @@ def _steps(true: Sequence[LabelRow]) -> Html:
     rows, so_far = [], 0
     for n, name in enumerate(names):
         so_far += counts[name]
-        share = "" if name == NEVER else percent(so_far / len(true))
+        said = "" if name == NEVER else share(so_far / len(true))
         style = "base" if name == NEVER else "plain"
         rows.append([Cell(name, n), Cell(f"{counts[name]:,}", counts[name], bar([counts[name]], most, [style])),
-                     Cell(share, None if name == NEVER else so_far)])  # fmt: skip
+                     Cell(said, None if name == NEVER else so_far)])  # fmt: skip
     headings = [Heading("Delay"), Heading("Episodes", "number"), Heading("Caught so far", "number")]
     return table("delay-steps", "How soon episodes were caught", headings, rows)
 
@@ -88,7 +88,7 @@ def _share(hits: int, n: int) -> Cell:
     if not n:
         return Cell("", None)
     low, high = wilson(hits, n)
-    return Cell(f"{percent(hits / n)} ({within(low, high)})", hits / n, interval(hits / n, low, high))
+    return Cell(f"{share(hits / n)} ({within(low, high)})", hits / n, interval(hits / n, low, high))
 
 
 # ---- false alarms ------------------------------------------------------------------------------------------
@@ -101,8 +101,7 @@ INTERVALS = (
 )
 
 
-def precision(scores: Sequence[ScoreRow], told: Sequence[EpisodeRow], labels: Sequence[LabelRow]) -> Html:
-    titles = {row.signal: row.title for row in told}
+def precision(scores: Sequence[ScoreRow], titles: Mapping[str, str], labels: Sequence[LabelRow]) -> Html:
     tables = (_scores(name, title, scores, titles) for name, title in ABOUT.items())
     return joined(paragraphs(INTERVALS), tables, _alike(labels))
 
@@ -147,7 +146,7 @@ def _alike(labels: Sequence[LabelRow]) -> Html:
 # ---- each label --------------------------------------------------------------------------------------------
 
 
-def every_label(labels: Sequence[LabelRow]) -> Html:
+def every_label(labels: Sequence[LabelRow], titles: Mapping[str, str]) -> Html:
     """What was missed stands first."""
     headings = [
         Heading("Creator"), Heading("Outcome", "mark", choose=True), Heading("Kind", choose=True),
@@ -155,17 +154,17 @@ def every_label(labels: Sequence[LabelRow]) -> Html:
         Heading("Delay", "number"),
     ]  # fmt: skip
     ordered = sorted(labels, key=lambda row: (_OUTCOMES.index(outcome_of(row)), row.started_at, row.creator_id))
-    rows = [_label(row) for row in ordered[:ROWS_MAX]]
+    rows = [_label(row, titles) for row in ordered[:ROWS_MAX]]
     cut = f"The first {ROWS_MAX:,} of {len(labels):,}; labels.csv has all. " if len(labels) > ROWS_MAX else ""
     return table("labels-table", "Labels", headings, rows, f"{cut}Those that were missed first.")
 
 
-def _label(row: LabelRow) -> Row:
-    outcome = outcome_of(row)
+def _label(row: LabelRow, titles: Mapping[str, str]) -> Row:
+    outcome, signal = outcome_of(row), row.signal or ""
     return [
         Cell(row.creator_id), Cell(outcome, _OUTCOMES.index(outcome)), Cell(row.kind), Cell(row.market),
-        Cell(minute(row.started_at), row.started_at), Cell(minute(row.ended_at), row.ended_at), Cell(row.signal or ""),
-        Cell(hours(row.delay_hours), row.delay_hours),
+        Cell(minute(row.started_at), row.started_at), Cell(minute(row.ended_at), row.ended_at),
+        Cell(titles.get(signal, signal)), Cell(hours(row.delay_hours), row.delay_hours),
     ]  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Everything that a replay leaves in its folder, whole or not at all.
 
 alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, CSV, run.json and report.html need nothing but Python; Parquet,
-DuckDB and Excel need the extra `tables`. All is written under other names first: what was there stays until all of it is written,
-and what an earlier replay left and this one does not write is removed, so that a folder never tells of two.
+DuckDB and Excel need the extra `tables`. All is written under other names first: what was there stays until all of it
+is written, and what an earlier replay left and this one does not write is removed, so that a folder never tells of two.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def write_outcome(
         run_file = whole(RUN)  # the first to be entered is the last to get its name: it says that all is there
         rows = rows_of(result, catalogue, labels)
         _write_tables(rows, facts, whole, tables)
-        write_report(rows, facts, traces or {}, whole(REPORT), minutes_per_case)
+        titles = {name: signal.title for name, signal in catalogue.signals.items()}
+        write_report(rows, facts, traces or {}, whole(REPORT), titles=titles, minutes_per_case=minutes_per_case)
         took = {**(timings or {}), "tables_seconds": round(time.monotonic() - began, 3)}
         run_file.write_bytes(run_json(facts, took))
         for part in parts.values():

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.outcome import Rows
 from streams.page import Assets, Page, rendered
-from streams.report import report
+from streams.report import MINUTES_PER_CASE, report
 from streams.traced import Trace
 
 
@@ -22,7 +22,8 @@ def write_page(page: Page, path: Path) -> None:
 
 
 def write_report(
-    rows: Rows, run: Mapping[str, Any], traces: Mapping[str, Trace], path: Path, minutes_per_case: float
-) -> None:
+    rows: Rows, run: Mapping[str, Any], traces: Mapping[str, Trace], path: Path, *,
+    titles: Mapping[str, str] | None = None, minutes_per_case: float = MINUTES_PER_CASE,
+) -> None:  # fmt: skip
     """The report of a replay."""
-    write_page(report(rows, run, traces, minutes_per_case=minutes_per_case), path)
+    write_page(report(rows, run, traces, titles=titles, minutes_per_case=minutes_per_case), path)

@@ -24,8 +24,8 @@ HOSTILE = (
 SEVERITIES, MARKETS = ("info", "warning", "critical"), ("TH", "VN", "ID", "MY")
 SIGNALS = {"refund_rate": "Refunds", "order_spike": "Order spike", "fake_engagement": "Bought engagement"}
 RUN: Mapping[str, Any] = {
-    "config_version": "cfg1:0123", "engine_version": "8", "program_version": "0.1.0", "records": 5_000, "bad_records": 2,
-    "creators": 400, "days": 30.0, "options": {"close": True, "labels": None},
+    "config_version": "cfg1:0123", "engine_version": "8", "program_version": "0.1.0", "records": 5_000,
+    "bad_records": 2, "creators": 400, "days": 30.0, "options": {"close": True, "labels": None},
     "sources": [{"path": "events.jsonl", "kind": "events", "bytes": 1_234, "sha256": "ab" * 32}],
 }  # fmt: skip
 _ANY: EpisodeRow = outcome(result([opened("a")]), TITLES)["episodes"][0]  # type: ignore[assignment]
@@ -36,7 +36,7 @@ def episode(n: int, **more: Any) -> EpisodeRow:
     signal = sorted(SIGNALS)[n % 3]
     made = replace(
         _ANY, alert_id=f"alert-{n:05}", creator_id=f"creator-{n:05}", market=MARKETS[n % 4], signal=signal,
-        title=SIGNALS[signal], severity=SEVERITIES[(n * 7 % 10 > 5) + (n % 10 == 0)], score=float(3 + n * 37 % 1_000 / 100),
+        title=SIGNALS[signal], severity=SEVERITIES[(n % 10 > 5) + 2 * (n % 10 == 0)], score=3 + n * 37 % 1_000 / 100,
         opened_at=T0 + n % 720 * HOUR, ended_at=None if n % 5 == 0 else T0 + (n % 720 + 5) * HOUR,
         status="opened" if n % 5 == 0 else "resolved", duration_hours=None if n % 5 == 0 else 5.0,
         reason=f"Refunds on {n} of the {2 * n} orders that were due for one (50 %) in the last 24 hours.",
@@ -54,7 +54,8 @@ def hostile_rows(n: int = 60) -> Rows:
     rows = []
     for one in range(n):
         text = HOSTILE[one % len(HOSTILE)]
-        rows.append(episode(one, creator_id=text, category=text, market=text, reason=text, title=text, alert_id=text + str(one)))
+        said = {"creator_id": text, "category": text, "market": text, "reason": text, "title": text}
+        rows.append(episode(one, alert_id=f"{text}{one}", **said))
     return {"episodes": rows, "daily": daily(rows)}
 
 
@@ -84,3 +85,7 @@ def data_of(text: str) -> list[Any]:
     """What stands in the page for its script."""
     blocks = text.split('<script type="application/json">')[1:]
     return [json.loads(block.split("</script>")[0]) for block in blocks]
+
+
+def rows_of_case(case: Any) -> Rows:
+    return outcome(case.result, TITLES, case.labels, KINDS)
