@@ -454,8 +454,8 @@ def test_what_an_earlier_replay_left_is_gone(
     write_outcome.write_outcome(found, tmp_path, catalogue, run, labels=LABELS)
     write_outcome.write_outcome(found, tmp_path, catalogue, run, tables=False)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "episodes.csv", "daily.csv",
-        "mine.txt",
+        "alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "report.html", "episodes.csv",
+        "daily.csv", "mine.txt",
     }  # fmt: skip
 
 
