@@ -11,7 +11,7 @@ from tests.browser.chromium import BrowserError, Chromium
 from tests.pages import HOSTILE
 
 ROWS = "[...document.querySelectorAll('#episodes-table tbody tr')]"
-SEVERITY, OPENED, SCORE = 1, 5, 9  # columns
+SEVERITY, MARKET, OPENED, LASTED, SCORE = 1, 4, 5, 6, 11  # columns
 each_page = pytest.mark.parametrize("name", ["many", "labelled", "hostile"])
 
 # of every element with a text of its own: its colour beside the nearest colour behind it
@@ -122,8 +122,8 @@ def test_texts_of_events_are_shown_as_they_are_and_do_nothing(browser: Chromium,
     assert {browser.run(f"{ROWS}[{n}].cells[0].childElementCount") for n in range(10)} == {0}
     assert browser.run("document.title") == "Replay report"
     assert browser.run("document.querySelectorAll('img, iframe, [onmouseover], [onerror]').length") == 0
-    choose(browser, 3, shown(HOSTILE[0]))
-    assert set(column(browser, 3)) == {HOSTILE[0]}
+    choose(browser, MARKET, shown(HOSTILE[0]))
+    assert set(column(browser, MARKET)) == {HOSTILE[0]}
 
 
 # ---- tables ------------------------------------------------------------------------------------------------
@@ -175,20 +175,19 @@ def test_severities_sort_by_what_they_mean_and_what_is_missing_stands_last(brows
     assert set(column(browser, SEVERITY)) == {"info"}
     sort(browser, SEVERITY)
     assert set(column(browser, SEVERITY)) == {"critical"}
-    lasted = 6
     for _ in range(2):
-        sort(browser, lasted)
-        assert set(column(browser, lasted)) == {"5 h"}  # those that are open have none, whichever way
+        sort(browser, LASTED)
+        assert set(column(browser, LASTED)) == {"5 h"}  # those that are open have none, whichever way
 
 
 def test_filters_narrow_each_other_and_say_how_many_are_left(browser: Chromium, pages: Path) -> None:
     browser.open(pages / "many.html")
     choose(browser, SEVERITY, "critical")
     assert status(browser) == "1,000 of 10,000 rows match, 1 to 50 shown"
-    choose(browser, 3, "TH")
+    choose(browser, MARKET, "TH")
     assert status(browser) == "500 of 10,000 rows match, 1 to 50 shown"
     find(browser, "REFUNDS  creator-000")
-    assert {*column(browser, SEVERITY), *column(browser, 3)} == {"critical", "TH"}
+    assert {*column(browser, SEVERITY), *column(browser, MARKET)} == {"critical", "TH"}
     assert status(browser) == f"{len(column(browser, 0))} of 10,000 rows match"
     find(browser, "nobody")
     assert status(browser) == "No row of 10,000 matches"
