@@ -44,7 +44,7 @@ def replay(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="For alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, run.json and tables of what was found.",
+            help="For report.html, alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, run.json and tables.",
         ),
     ],
     config: Config = None,
@@ -102,6 +102,9 @@ def replay(
     ] = False,
     bootstrap_servers: Servers = None,
     topic_prefix: Prefix = None,
+    minutes_per_case: Annotated[
+        float, typer.Option(min=0.1, max=1_440, help="What the review of an alert takes, for the hours on the report.")
+    ] = 15,
 ) -> None:
     """Run the engine over a file or a topic and write the alerts that it would have raised, byte for byte.
 
@@ -131,10 +134,12 @@ def replay(
     result = run.result().after_warmup(cold)
     took = {"replay_seconds": round(time.monotonic() - began, 3), "workers": len(run.shares)}
     options |= {"close": run.close, "config": config, "labels": labels, "tables": with_tables, "warmup": warmup}
+    options["minutes_per_case"] = minutes_per_case
     facts = run_facts(result, catalogue, run.sources, options)
     write_outcome(
-        result, out, catalogue, facts, labels=true, topic=run.source.topic, tables=with_tables, timings=took
-    )
+        result, out, catalogue, facts, labels=true, topic=run.source.topic, tables=with_tables, timings=took,
+        minutes_per_case=minutes_per_case,
+    )  # fmt: skip
     _print_result(result, out)
     if true is not None:
         _print_scorecard(result, true)
