@@ -103,7 +103,7 @@ class Worker:
                 engine = await asyncio.to_thread(self._restored, partition, found.snapshot)
                 applied = found.manifest.ticks_applied
             else:
-                engine, applied = self._engine(await self._first(vault, ticks), partition), -1
+                engine, applied = self._engine(await self._first(vault, ticks), self.topics.source, partition), -1
         finally:
             telling.cancel()
         shard = Shard(engine, [(offset, tick) for offset, tick in ticks if offset > applied])
@@ -168,13 +168,13 @@ class Worker:
         await vault.write_change(-1, None, self.config.catalogue)
         return self.config.catalogue
 
-    def _engine(self, catalogue: Catalogue, partition: int) -> Engine:
-        return Engine(catalogue, self.topics.source, partition, self.pseudonyms)
+    def _engine(self, catalogue: Catalogue, topic: str, partition: int) -> Engine:
+        return Engine(catalogue, topic, partition, self.pseudonyms)
 
     def _restored(self, partition: int, snapshot: Snapshot) -> Engine:
         """The engine that the snapshot was of, under the configuration of then; `follow` brings today's."""
         try:
-            engine = engine_of(snapshot, self.topics.source, partition, self.pseudonyms)
+            engine = engine_of(snapshot, self.topics.source, partition, self._engine)
             for problem in fixed_while_running(engine.catalogue, self.config.catalogue):
                 raise CheckpointError(problem)
         except (CheckpointError, CatalogueError) as error:

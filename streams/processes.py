@@ -1,4 +1,4 @@
-"""The shares of a replay, each in a process of its own; or one share, in this one.
+"""Jobs of a replay, each in a process of its own; or one job, in this one.
 
 Processes are spawned: what a fork would copy of this one's threads is not whole. Ctrl-C is this one's to take: it
 tells the others to stop, and they write down how far they are.
@@ -17,9 +17,10 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 from streams.errors import RipcurrentError
-from streams.share import Share, work
 
 WAIT_SECONDS = 0.2
+Pause = Callable[[int, int], bool]  # is told how far the source was read and how many entries there were; True: stop
+Job = Callable[[Pause], Any]  # top-level, or a partial of one; None is what it gives when it was stopped
 Moved = Callable[[int, int], None]  # is told how far all sources were read together, and how many entries there were
 
 
@@ -32,21 +33,21 @@ class _Told(NamedTuple):
 
     done: int = 0
     entries: int = 0
-    warning: str | None = None
+    result: Any = None
     ended: bool = False
     error: bytes | None = None  # pickled
 
 
-def run(shares: Sequence[Share], moved: Moved, stopped: Callable[[], bool]) -> str | None:
-    """Work on all shares until they are done, or until `stopped`. A warning of the source, or ""; None if stopped."""
-    if len(shares) == 1:
-        return work(shares[0], lambda done, entries: _told(moved, done, entries) or stopped())
+def run(jobs: Sequence[Job], moved: Moved, stopped: Callable[[], bool]) -> list[Any]:
+    """What the jobs give when they are done, or when `stopped` says that they are to end."""
+    if len(jobs) == 1:
+        return [jobs[0](lambda done, entries: _told(moved, done, entries) or stopped())]
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, BaseProcess] = {}
     try:
-        for share in shares:
+        for job in jobs:
             ours, theirs = context.Pipe()
-            process: BaseProcess = context.Process(target=_begin, args=(share, theirs), daemon=True)
+            process: BaseProcess = context.Process(target=_begin, args=(job, theirs), daemon=True)
             process.start()
             theirs.close()
             running[ours] = process
@@ -62,7 +63,7 @@ def _told(moved: Moved, done: int, entries: int) -> bool:
     return False
 
 
-def _heard(running: dict[Connection, BaseProcess], moved: Moved, stopped: Callable[[], bool]) -> str | None:
+def _heard(running: dict[Connection, BaseProcess], moved: Moved, stopped: Callable[[], bool]) -> list[Any]:
     """Listen to all until each has ended."""
     newest = dict.fromkeys(running, _Told())
     asked = False
@@ -78,8 +79,7 @@ def _heard(running: dict[Connection, BaseProcess], moved: Moved, stopped: Callab
             if (error := newest[pipe].error) is not None:
                 raise pickle.loads(error)
         moved(sum(told.done for told in newest.values()) // len(newest), sum(told.entries for told in newest.values()))
-    warnings = [told.warning for told in newest.values()]
-    return None if None in warnings else next(filter(None, warnings), "")
+    return [told.result for told in newest.values()]
 
 
 def _next(pipe: Connection, process: BaseProcess) -> _Told:
@@ -102,7 +102,7 @@ def _name(code: int | None) -> str:
     return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
 
-def _begin(share: Share, pipe: Connection) -> None:
+def _begin(job: Job, pipe: Connection) -> None:
     """A process's whole life."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
@@ -115,8 +115,8 @@ def _begin(share: Share, pipe: Connection) -> None:
         return pipe.poll()
 
     try:
-        warning = work(share, pause)
-        pipe.send(newest._replace(warning=warning, ended=True))
+        result = job(pause)
+        pipe.send(newest._replace(result=result, ended=True))
     except Exception as error:
         with contextlib.suppress(OSError):  # whom we would tell is gone
             pipe.send(_Told(error=_pickled(error)))

@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from streams.errors import ConfigError
 from streams.kafka_source import Range, TopicRange
 from streams.replay import Result, result_of
 from streams.run_facts import SourceFacts, facts_of
-from streams.share import Share
+from streams.share import Share, work
 from streams.sources import Opening
 from streams.unfinished import ALERTS, SHADOW, DeadLetters, Unfinished, alerts_in
 
@@ -79,7 +80,8 @@ class Run:
 
     def play(self, moved: processes.Moved, stopped: Callable[[], bool]) -> str | None:
         """To the end, or until stopped: then None. Else what is to be said of the source, if anything."""
-        return processes.run(self.shares, moved, stopped)
+        warnings = processes.run([partial(work, share) for share in self.shares], moved, stopped)
+        return None if None in warnings else next(filter(None, warnings), "")
 
     def result(self) -> Result:
         """What came out."""

@@ -1,15 +1,17 @@
 """One partition's engine with what surrounds it: ticks at their place, evidence refilled after a restore."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from config.catalogue import unpack
+from config.schema import Catalogue
 from streams import state
 from streams.columns import Record
 from streams.engine import Engine, Output
-from streams.pseudonyms import Pseudonyms
 from streams.ticks import Tick
 from streams.windows import NEVER
+
+Make = Callable[[Catalogue, str, int], Engine]  # of a topic and a partition
 
 
 class Shard:
@@ -68,9 +70,9 @@ class Shard:
         return obey(self.engine, tick)
 
 
-def engine_of(snapshot: state.Snapshot, topic: str, partition: int, pseudonyms: Pseudonyms | None = None) -> Engine:
+def engine_of(snapshot: state.Snapshot, topic: str, partition: int, make: Make = Engine) -> Engine:
     """An engine in that state, under the configuration of then; CheckpointError or CatalogueError if it doesn't fit."""
-    engine = Engine(unpack(snapshot.arrays[state.CATALOGUE].tobytes()), topic, partition, pseudonyms)
+    engine = make(unpack(snapshot.arrays[state.CATALOGUE].tobytes()), topic, partition)
     state.restore(engine, snapshot)
     return engine
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,18 +14,17 @@ from streams import saved_state
 from streams.columns import Record
 from streams.engine import Engine
 from streams.errors import CheckpointError
+from streams.processes import Pause
 from streams.pseudonyms import Pseudonyms
 from streams.reload import fixed_while_running
 from streams.replay import Entries, Part, close_all, play
-from streams.shard import engine_of
+from streams.shard import Make, engine_of
 from streams.sources import Opening, Source
-from streams.state import Snapshot
 from streams.ticks import Tick
 from streams.unfinished import HELD_MAX, Unfinished
 
 SAVE_SECONDS = 30.0
 SAVE_SHARE = 0.05  # of the time, at most
-Pause = Callable[[int, int], bool]  # is told how far the source was read and how many entries there were; True: stop
 
 
 class Share(NamedTuple):
@@ -52,15 +52,15 @@ def work(share: Share, pause: Pause) -> str | None:
     if files.progress.finished:
         return ""
     source = share.opening.open(share.has)
-    starts = _Starts(share, source)
-    parts = {summary.partition: Part(engine_of(snapshot, source.topic, summary.partition, share.pseudonyms), summary)
+    starts, usual = Starts(share, source), partial(Engine, pseudonyms=share.pseudonyms)
+    parts = {summary.partition: Part(engine_of(snapshot, source.topic, summary.partition, usual), summary)
              for summary, snapshot in files.states()}  # fmt: skip
     for partition in sorted(starts.copies.keys() - parts.keys()):
         parts[partition] = starts.part(partition)
     source.begin_at({partition: part.start for partition, part in parts.items() if not starts.shift})
     saving = _Saving(files, parts)
     try:
-        play(_mine(share, source, starts), parts, starts.part, pause=lambda n: saving(pause(source.done, n)))
+        play(mine(share, source, starts), parts, starts.part, pause=lambda n: saving(pause(source.done, n)))
     except _StoppedError:
         return None
     if share.close:
@@ -92,7 +92,7 @@ class _Saving:
             raise _StoppedError
 
 
-class _Starts:
+class Starts:
     """How each shard begins: with nothing, or with the state that a checkpoint holds."""
 
     def __init__(self, share: Share, source: Source) -> None:
@@ -104,15 +104,13 @@ class _Starts:
         plain = source.kind == "events" and bool(copies)
         self.shift = {p: saved_state.next_offset(copy) for p, copy in self.copies.items()} if plain else {}
 
-    def part(self, partition: int) -> Part:
+    def part(self, partition: int, make: Make | None = None) -> Part:
+        """`make` builds its engine, where that is not the usual one."""
+        make = make or partial(Engine, pseudonyms=self.share.pseudonyms)
         copy = self.copies.get(partition)
         if copy is None:
-            catalogue = self.catalogue or self._catalogue_of_others()
-            return Part(Engine(catalogue, self.topic, partition, self.share.pseudonyms))
-        return self._restored(partition, saved_state.read(copy))
-
-    def _restored(self, partition: int, snapshot: Snapshot) -> Part:
-        part = Part(engine_of(snapshot, self.topic, partition, self.share.pseudonyms))
+            return Part(make(self.catalogue or self._catalogue_of_others(), self.topic, partition))
+        part = Part(engine_of(saved_state.read(copy), self.topic, partition, make))
         if self.catalogue is not None and self.catalogue.version != part.engine.catalogue.version:
             for problem in fixed_while_running(part.engine.catalogue, self.catalogue):
                 raise CheckpointError(problem)
@@ -125,7 +123,7 @@ class _Starts:
         return saved_state.catalogue_in(self.share.checkpoint)
 
 
-def _mine(share: Share, source: Source, starts: _Starts) -> Entries:
+def mine(share: Share, source: Source, starts: Starts) -> Entries:
     entries: Iterator[tuple[int, Record | Tick]] = source.entries()
     if share.of > 1:
         entries = (entry for entry in entries if share.has(entry[0]))
