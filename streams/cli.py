@@ -15,6 +15,7 @@ import typer
 from config.catalogue import CatalogueError
 from config.settings import SettingsError
 from streams import (  # they fill `app`, in the order of the help
+    commands_alerts,  # noqa: F401
     commands_cluster,  # noqa: F401
     commands_dlq,  # noqa: F401
     commands_events,  # noqa: F401

@@ -96,7 +96,7 @@ def replay(
         )  # fmt: skip
     took = {"replay_seconds": round(time.monotonic() - began, 3)}
     options = {
-        "partitions": partitions, "sort": sort, "close": ends, "config": config, "labels": labels,
+        "events": events, "partitions": partitions, "sort": sort, "close": ends, "config": config, "labels": labels,
         "tables": with_tables,
     }  # fmt: skip
     run = run_facts(result, catalogue, sources, options)

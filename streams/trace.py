@@ -19,7 +19,7 @@ from streams.columns import Record
 from streams.engine import Engine
 from streams.entities import UNBORN
 from streams.outcome import OVER, peak
-from streams.plan import Plan, Probe, parse_window
+from streams.plan import AnyTest, Probe, parse_window
 from streams.policy import LEVELS, Episode, Reading
 from streams.pseudonyms import Pseudonyms
 from streams.reasons import iso_duration
@@ -100,7 +100,7 @@ class Tracer(Engine):
         one.over = at > one.last
         if slot is None or self.people.born[slot] == UNBORN:
             return
-        for place in places(self.plan, signal, one.top):
+        for place in places(self.plan.signals[signal].tests, one.top):
             probe = self.plan.probe_of(signal, *place)
             if at % probe.hop == 0 and one.asks(place, at, probe.size, probe.hop) and self._is_warm(probe, at):
                 one.points.setdefault(place, {})[at] = self._point(probe, place, slot, at)
@@ -112,11 +112,11 @@ class Tracer(Engine):
         return Point(at, facts.observed, facts.expected, facts.low, facts.high, facts.score, severity)
 
 
-def places(plan: Plan, signal: int, alert: Alert) -> list[Place]:
-    """The tests and windows of a signal that an alert may be of, by the length of its window and its detector."""
+def places(tests: Sequence[AnyTest], alert: Alert) -> list[Place]:
+    """The tests of a signal and their windows that an alert may be of, by its window's length and its detector."""
     return [
         (test, window)
-        for test, spec in enumerate(plan.signals[signal].tests)
+        for test, spec in enumerate(tests)
         for window, text in enumerate(spec.windows)
         if iso_duration(parse_window(text)[0]) == alert.window and detector_of(spec) == alert.detector
     ]
@@ -124,8 +124,10 @@ def places(plan: Plan, signal: int, alert: Alert) -> list[Place]:
 
 def partitions_of(revisions: Iterable[Alert]) -> set[int]:
     """Where the events of an alert stand, by its evidence; all of a creator stand in one."""
-    named = (alert.evidence for alert in revisions)
-    return {part.partition for evidence in named for part in (*evidence.sources, *evidence.events)}
+    named = [alert.evidence for alert in revisions]
+    return {one.partition for evidence in named for one in evidence.sources} | {
+        one.partition for evidence in named for one in evidence.events
+    }
 
 
 class _Sought(NamedTuple):

@@ -1,0 +1,145 @@
+"""What an alert counted, counted once more from the events of its window: no panes, no rings, no memory. Pure.
+
+What a measure asks of earlier events (`once`, `again`, `follows` …) can't be seen in a window; there the events give
+the least and the most that may have been counted, and the replay says which.
+"""
+
+import math
+from collections import defaultdict
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+from config.schema import Catalogue, Measure, Outcome, Ratio, Repeat, Series, Share, Signal
+from streams.columns import Matcher, matcher_of
+from streams.money import CENTS, amount_of
+from streams.patterns import TIMES_MAX, weighed
+from streams.records import Alert, Event
+
+ROUNDED = 1e-6  # to which an alert's own figures are
+
+
+class Counted(NamedTuple):
+    """One figure of an alert beside what the events of its window come to."""
+
+    figure: str  # observed, numerator or denominator
+    said: float
+    least: float
+    most: float
+    many: str  # what is counted
+    unsure: str = ""  # what the window's events alone can't tell
+
+    @property
+    def agrees(self) -> bool:
+        return self.least - self._slack <= self.said <= self.most + self._slack
+
+    @property
+    def _slack(self) -> float:
+        return max(ROUNDED, 1e-9 * abs(self.said))
+
+
+class Recount:
+    """The counts of one measure in the window of an alert."""
+
+    def __init__(self, signal: Signal, name: str, alert: Alert, catalogue: Catalogue) -> None:
+        self.measure: Measure = signal.measures[name]
+        self.matcher: Matcher = matcher_of(self.measure, signal.measures)
+        self.alert = alert
+        self.currency = catalogue.market(alert.market).currency
+        self.seen: set[str] = set()  # an event that was delivered again counts once
+        self.events: list[Event] = []
+        self.taken_back = 0  # events that void one, of whatever time
+
+    def see(self, event: Event, covered: bool) -> None:
+        """An event of the alert's creator and market; `covered`: within the offsets that the alert's evidence names."""
+        if event.type == self.matcher.undone_by:
+            self.taken_back += 1
+        inside = self.alert.window_start <= event.occurred_at < self.alert.window_end
+        if covered and inside and event.event_id not in self.seen and self.matcher.takes(event):
+            self.seen.add(event.event_id)
+            self.events.append(event)
+
+    def total(self, events: list[Event]) -> float:
+        """As an alert says it: money in major units, anything else as it was counted."""
+        adds = self.matcher.sum
+        if adds is None:
+            return float(len(events))
+        return sum(amount_of(event, adds, self.currency) for event in events) / (CENTS if adds.of == "amount" else 1)
+
+    def counted(self, figure: str, said: float, since: int | None = None) -> Counted:
+        """Beside a figure of the alert; outcomes of orders from before `since` may be left out."""
+        most = self.total(self.events)
+        if why := _linked(self.measure):
+            shifted = self.measure.after is not None
+            return Counted(figure, said, 0.0, math.inf if shifted else most, self.measure.many, why)
+        if self.taken_back:
+            return Counted(figure, said, 0.0, most, self.measure.many, "some were taken back since")
+        sure = [event for event in self.events if since is None or _ref_at(event, since) >= since]
+        why = "orders from before the events began" if len(sure) < len(self.events) else ""
+        return Counted(figure, said, self.total(sure), most, self.measure.many, why)
+
+    def repeated(self, test: Repeat) -> Counted:
+        """The largest sum of one value, as the rule has it."""
+        sums: defaultdict[str, int] = defaultdict(int)
+        for event in self.events:
+            value, weight = weighed(test, event)
+            sums[value] += weight
+        most, why = float(max(sums.values(), default=0)), _linked(self.measure)
+        if self.taken_back:
+            why = "some were taken back since"
+        if len(self.events) > TIMES_MAX:
+            why = f"more than {TIMES_MAX} events, of which a rule keeps the newest"
+        return Counted("observed", self.alert.observed, 0.0 if why else most, most, self.measure.many, why)
+
+
+def _linked(measure: Measure) -> str:
+    """What else than its own attributes decides whether an event counts."""
+    asks = ("live", "once", "again", "follows", "after", "unless")
+    found = [name for name in asks if getattr(measure, name) not in (None, [])]
+    return f"also by `{'`, `'.join(found)}`" if found else ""
+
+
+def _ref_at(event: Event, otherwise: int) -> int:
+    return otherwise if event.attrs is UNSET else int(event.attrs.get("ref_at", otherwise))
+
+
+class Recounts:
+    """All that an alert of this signal may have counted; which test it was is known only once it comes out again."""
+
+    def __init__(self, alert: Alert, catalogue: Catalogue) -> None:
+        self.alert, self.signal = alert, catalogue.signals[alert.signal]
+        names = {name for test in self.signal.tests for name in _measures(test)}
+        self.of = {name: Recount(self.signal, name, alert, catalogue) for name in sorted(names)}
+
+    def see(self, event: Event, covered: bool) -> None:
+        for one in self.of.values():
+            one.see(event, covered)
+
+    def counted(self, test: int, since: int | None = None) -> list[Counted]:
+        """The figures of one test that can be counted; none of a pattern."""
+        spec, alert = self.signal.tests[test], self.alert
+        names = _measures(spec)
+        if not names:
+            return []
+        first = self.of[names[0]]
+        if isinstance(spec, Repeat):
+            return [first.repeated(spec)]
+        outcome = isinstance(spec, Outcome) or (isinstance(spec, Series) and spec.of is not None)
+        since = since if outcome else None
+        if alert.numerator is None:
+            return [first.counted("observed", alert.observed, since)]
+        found = [first.counted("numerator", alert.numerator, since)]
+        if isinstance(spec, Share | Ratio) and alert.denominator is not None:
+            behind = self.of[names[1]].counted("denominator", alert.denominator)
+            found.append(behind._replace(least=max(behind.least, _least_of(spec, found[0])),
+                                         most=max(behind.most, 1.0)))  # fmt: skip
+        return found
+
+
+def _least_of(test: Share | Ratio, part: Counted) -> float:
+    """A denominator is never said to be less than one, nor a whole less than its part."""
+    return max(part.least, 1.0) if isinstance(test, Share) else 1.0
+
+
+def _measures(test: object) -> list[str]:
+    return [name for field in ("measure", "of") if (name := getattr(test, field, None)) is not None]
