@@ -109,7 +109,7 @@ def thresholds_rows(catalogue: Catalogue, alert: Alert) -> list[Explained]:
     groups = [group for group, _ in rules.groups(alert.entity.id, alert.market, alert.window_end)]
     rows = explain(catalogue, alert.signal, alert.market, alert.category, groups)
     tests = catalogue.signals[alert.signal].tests
-    mine = places(tests, alert)
+    mine = places(catalogue.signals[alert.signal], alert)
     chosen = {f"test {test + 1}" for test, _ in mine}
     rows = [row for row in rows if ":" not in row.path or row.path.partition(":")[0] in chosen]
     policy = rules.of(rules.names.index(alert.signal), alert.entity.id, alert.market, alert.category, alert.window_end)

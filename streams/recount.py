@@ -6,17 +6,20 @@ the least and the most that may have been counted, and the replay says which.
 
 import math
 from collections import defaultdict
+from collections.abc import Collection
+from itertools import pairwise
 from typing import NamedTuple
 
 from msgspec import UNSET
 
-from config.schema import Catalogue, Measure, Outcome, Ratio, Repeat, Series, Share, Signal
+from config.schema import Catalogue, Measure, Outcome, Ratio, Repeat, Series, Share, Signal, millis
 from streams.columns import Matcher, matcher_of
 from streams.money import CENTS, amount_of
 from streams.patterns import TIMES_MAX, weighed
 from streams.records import Alert, Event
 
 ROUNDED = 1e-6  # to which an alert's own figures are
+FORGOTTEN = "of a creator that was silent for long, and may have been forgotten"
 
 
 class Counted(NamedTuple):
@@ -46,6 +49,7 @@ class Recount:
         self.matcher: Matcher = matcher_of(self.measure, signal.measures)
         self.alert = alert
         self.currency = catalogue.market(alert.market).currency
+        self.inactive_after = millis(catalogue.engine.inactive_after)
         self.seen: set[str] = set()  # an event that was delivered again counts once
         self.events: list[Event] = []
         self.taken_back = 0  # events that void one, of whatever time
@@ -74,22 +78,38 @@ class Recount:
             return Counted(figure, said, 0.0, math.inf if shifted else most, self.measure.many, why)
         if self.taken_back:
             return Counted(figure, said, 0.0, most, self.measure.many, "some were taken back since")
-        sure = [event for event in self.events if since is None or _ref_at(event, since) >= since]
-        why = "orders from before the events began" if len(sure) < len(self.events) else ""
+        lately = self._since_silence()
+        sure = [event for event in lately if since is None or _ref_at(event, since) >= since]
+        why = FORGOTTEN if len(lately) < len(self.events) else ""
+        why = "orders from before the events began" if len(sure) < len(lately) else why
         return Counted(figure, said, self.total(sure), most, self.measure.many, why)
 
     def repeated(self, test: Repeat) -> Counted:
         """The largest sum of one value, as the rule has it."""
-        sums: defaultdict[str, int] = defaultdict(int)
-        for event in self.events:
-            value, weight = weighed(test, event)
-            sums[value] += weight
-        most, why = float(max(sums.values(), default=0)), _linked(self.measure)
+        most, least = _largest(test, self.events), _largest(test, self._since_silence())
+        why = _linked(self.measure) or (FORGOTTEN if least < most else "")
         if self.taken_back:
             why = "some were taken back since"
         if len(self.events) > TIMES_MAX:
             why = f"more than {TIMES_MAX} events, of which a rule keeps the newest"
-        return Counted("observed", self.alert.observed, 0.0 if why else most, most, self.measure.many, why)
+        if why not in ("", FORGOTTEN):
+            least = 0.0
+        return Counted("observed", self.alert.observed, least, most, self.measure.many, why)
+
+    def _since_silence(self) -> list[Event]:
+        """Without those from before a silence after which a creator is forgotten."""
+        found = sorted(self.events, key=lambda event: event.occurred_at)
+        gaps = [at for at, (one, next_) in enumerate(pairwise(found), 1)
+                if next_.occurred_at - one.occurred_at > self.inactive_after]  # fmt: skip
+        return found[gaps[-1] :] if gaps else found
+
+
+def _largest(test: Repeat, events: list[Event]) -> float:
+    sums: defaultdict[str, int] = defaultdict(int)
+    for event in events:
+        value, weight = weighed(test, event)
+        sums[value] += weight
+    return float(max(sums.values(), default=0))
 
 
 def _linked(measure: Measure) -> str:
@@ -114,6 +134,11 @@ class Recounts:
     def see(self, event: Event, covered: bool) -> None:
         for one in self.of.values():
             one.see(event, covered)
+
+    def leave_out(self, event_ids: Collection[str]) -> None:
+        """Events of whose time the engine was not sure: it set them aside."""
+        for one in self.of.values():
+            one.events = [event for event in one.events if event.event_id not in event_ids]
 
     def counted(self, test: int, since: int | None = None) -> list[Counted]:
         """The figures of one test that can be counted; none of a pattern."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from config.schema import Catalogue
+from config.schema import Catalogue, Repeat, Signal
+from config.schema import Sequence as Pattern
 from streams.alerts import detector_of
 from streams.columns import Record
 from streams.engine import Engine
@@ -100,7 +101,7 @@ class Tracer(Engine):
         one.over = at > one.last
         if slot is None or self.people.born[slot] == UNBORN:
             return
-        for place in places(self.plan.signals[signal].tests, one.top):
+        for place in places(self.plan.signals[signal], one.top):
             probe = self.plan.probe_of(signal, *place)
             if at % probe.hop == 0 and one.asks(place, at, probe.size, probe.hop) and self._is_warm(probe, at):
                 one.points.setdefault(place, {})[at] = self._point(probe, place, slot, at)
@@ -112,14 +113,24 @@ class Tracer(Engine):
         return Point(at, facts.observed, facts.expected, facts.low, facts.high, facts.score, severity)
 
 
-def places(tests: Sequence[AnyTest], alert: Alert) -> list[Place]:
-    """The tests of a signal and their windows that an alert may be of, by its window's length and its detector."""
+def places(signal: Signal, alert: Alert) -> list[Place]:
+    """The tests of a signal and their windows that an alert may be of, by what it says of itself; mostly just one."""
     return [
         (test, window)
-        for test, spec in enumerate(tests)
+        for test, spec in enumerate(signal.tests)
         for window, text in enumerate(spec.windows)
-        if iso_duration(parse_window(text)[0]) == alert.window and detector_of(spec) == alert.detector
+        if iso_duration(parse_window(text)[0]) == alert.window and _may_be_of(spec, signal, alert)
     ]
+
+
+def _may_be_of(spec: AnyTest, signal: Signal, alert: Alert) -> bool:
+    if detector_of(spec) != alert.detector:
+        return False
+    if isinstance(spec, Pattern):
+        return True
+    weight = spec.weight if isinstance(spec, Repeat) else None
+    said = alert.reason_args.get("many"), alert.reason_args.get("weight")
+    return said == (signal.measures[spec.measure].many, weight)
 
 
 def partitions_of(revisions: Iterable[Alert]) -> set[int]:

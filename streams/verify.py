@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from config.schema import Catalogue
-from streams.columns import Record
+from streams.columns import Batch, Record
 from streams.engine import Engine, Output
 from streams.errors import RecordError
 from streams.market import REACH
 from streams.policy import Episode
 from streams.pseudonyms import Pseudonyms
 from streams.rates import RateWatch
-from streams.records import Alert, EvidenceEvent, decode_event, encode_alert
+from streams.records import Alert, Event, EvidenceEvent, decode_event, encode_alert
 from streams.recount import Counted, Recounts
 from streams.ticks import Tick
 from streams.trace import ASIDE, partitions_of, places
@@ -91,6 +91,10 @@ class Witness(Engine):
         since = watch.delays.started if isinstance(watch, RateWatch) and watch.delays.started != NEVER else None
         self.check.hear(Came(alert, episode.test, since))
 
+    def _reject(self, one: Batch, why: str) -> None:
+        super()._reject(one, why)
+        self.check.set_aside(one.events[0])
+
     def close(self) -> Output:
         """Not where it was stopped before the input had ended."""
         return self._output() if self.check.settled else super().close()
@@ -109,6 +113,7 @@ class Case:
         self.recounts = [Recounts(alert, catalogue) for alert in alerts if self.signal is not None]
         self.quoted = {(e.partition, e.offset): "is not there" for a in alerts for e in a.evidence.events}
         self.came: list[Came] = []
+        self.set_aside: set[str] = set()  # events of this creator that became dead letters, since nobody confirmed them
 
     def over(self, engine: Witness, offset: int) -> bool:
         """Whether nothing that comes later can matter: a window is read again for an hour after it closed, no more."""
@@ -132,6 +137,8 @@ class Case:
 
     def findings(self) -> list[Finding]:
         """Of each revision, once the engine has run."""
+        for recounts in self.recounts:
+            recounts.leave_out(self.set_aside)
         now = {(came.alert.alert_id, came.alert.revision): came for came in self.came}
         return [self._finding(at, now.get((s.alert.alert_id, s.alert.revision))) for at, s in enumerate(self.revisions)]
 
@@ -153,7 +160,7 @@ class Case:
 
     def _test_of(self, alert: Alert) -> int | None:
         """The test that an alert is of, where its window and detector leave no choice."""
-        tests = {test for test, _ in places(self.signal.tests, alert)} if self.signal else set()
+        tests = {test for test, _ in places(self.signal, alert)} if self.signal else set()
         return tests.pop() if len(tests) == 1 else None
 
     def instead(self) -> list[Alert]:
@@ -198,6 +205,10 @@ class Verification:
     def hear(self, came: Came) -> None:
         for case in self._about.get(_who(came.alert), ()):
             case.came.append(came)
+
+    def set_aside(self, event: Event) -> None:
+        for case in self._of_key.get(event.creator_id.encode(), ()):
+            case.set_aside.add(event.event_id)
 
     def entries(self, entries: Iterable[tuple[int, Record | Tick]]) -> Iterator[tuple[int, Record | Tick]]:
         """Those of the alerts' partitions, looked at on their way, as long as they can matter."""
