@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -32,20 +32,32 @@ class NoAlertError(AlertFileError):
     """There is no such alert, or more than one."""
 
 
-# ---- a file ------------------------------------------------------------------------------------------------
+# ---- files and folders --------------------------------------------------------------------------------------
 
 
-def said_in(path: Path) -> list[Said]:
-    """The revisions in a file, or on standard input: one a line, or one alone over many lines."""
-    name = "standard input" if path == STANDARD_INPUT else str(path)
-    if path == STANDARD_INPUT:
-        return list(_said(sys.stdin.buffer, name))
-    with said_of(name), path.open("rb") as file:
-        return list(_said(file, name))
+def said_under(path: Path) -> Iterator[Said]:
+    """The revisions in a file or on standard input, one a line or one alone over many lines; or in the folder that a
+    replay wrote.
+    """
+    if path.is_dir():
+        files = [path / name for name in (ALERTS, SHADOW) if (path / name).is_file()]
+        if not files:
+            raise NoAlertError(f"{path}: there is no {ALERTS}; is it a folder that `ripcurrent replay --out` wrote?")
+        for file in files:
+            yield from _of_file(file)
+    elif path == STANDARD_INPUT:
+        yield from _said(sys.stdin.buffer, "standard input")
+    else:
+        yield from _of_file(path)
+
+
+def _of_file(path: Path) -> Iterator[Said]:
+    with said_of(str(path)), path.open("rb") as file:
+        yield from _said(file, str(path))
 
 
 def _said(lines: Iterable[bytes], name: str) -> Iterator[Said]:
-    found, lines = 0, iter(lines)
+    lines = iter(lines)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -57,9 +69,6 @@ def _said(lines: Iterable[bytes], name: str) -> Iterator[Said]:
             yield Said(decode_alert(line), line.strip())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AlertFileError(f"{name}: line {number}: is no alert: {error}") from None
-        found += 1
-        if found > ALERTS_MAX:
-            raise AlertFileError(f"{name}: has over {ALERTS_MAX:,} revisions; expected fewer, take some of them")
 
 
 def _at_most(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
@@ -71,30 +80,35 @@ def _at_most(lines: Iterable[bytes], name: str) -> Iterator[bytes]:
         yield line
 
 
-# ---- a folder ----------------------------------------------------------------------------------------------
+# ---- those that are asked for ------------------------------------------------------------------------------
 
 
-def said_under(path: Path) -> list[Said]:
-    """The revisions in a file, or all those in the folder that a replay wrote."""
-    if not path.is_dir():
-        return said_in(path)
-    files = [path / name for name in (ALERTS, SHADOW) if (path / name).is_file()]
-    if not files:
-        raise NoAlertError(f"{path}: there is no {ALERTS}; is it a folder that `ripcurrent replay --out` wrote?")
-    return [said for file in files for said in said_in(file)]
+def all_of(said: Iterable[Said], where: str) -> list[Said]:
+    """All of them, as far as so many can be held."""
+    found = list(islice(said, ALERTS_MAX + 1))
+    if not found:
+        raise NoAlertError(f"{where}: has no alerts; expected a revision a line")
+    if len(found) > ALERTS_MAX:
+        raise NoAlertError(f"{where}: has over {ALERTS_MAX:,} revisions; name an alert with --id, or give some of them")
+    return found
 
 
-def revisions_of(said: Sequence[Said], wanted: str, where: str) -> list[Said]:
+def revisions_of(said: Iterable[Said], wanted: str, where: str) -> list[Said]:
     """All revisions of the one alert whose id begins so, in their order."""
-    ids = list(dict.fromkeys(one.alert.alert_id for one in said))
-    found = [wanted] if wanted in ids else [one for one in ids if one.startswith(wanted)]
-    if len(found) != 1:
-        what = f"{len(found)} of them begin so" if found else "none begins so"
-        near = sorted(found or ids, key=lambda one: -_alike(one, wanted))[:SHOWN_MAX]
-        told = f"; {'they are' if found else 'the nearest are'} {', '.join(near)}" if near else ""
-        more = " …" if len(found or ids) > len(near) else ""
+    ids: dict[str, bool] = {}  # whether it begins so
+    found: list[Said] = []
+    for one in said:
+        begins = ids.setdefault(one.alert.alert_id, one.alert.alert_id.startswith(wanted))
+        if begins and len(found) < ALERTS_MAX:
+            found.append(one)
+    mine = [wanted] if wanted in ids else [name for name, begins in ids.items() if begins]
+    if len(mine) != 1:
+        what = f"{len(mine)} of them begin so" if mine else "none begins so"
+        near = sorted(mine or ids, key=lambda name: -_alike(name, wanted))[:SHOWN_MAX]
+        told = f"; {'they are' if mine else 'the nearest are'} {', '.join(near)}" if near else ""
+        more = " …" if len(mine or ids) > len(near) else ""
         raise NoAlertError(f"{where}: has {len(ids)} alerts, and of the id {wanted!r} {what}{told}{more}")
-    return sorted((one for one in said if one.alert.alert_id == found[0]), key=lambda one: one.alert.revision)
+    return sorted((one for one in found if one.alert.alert_id == mine[0]), key=lambda one: one.alert.revision)
 
 
 def _alike(one: str, other: str) -> int:

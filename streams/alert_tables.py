@@ -9,7 +9,7 @@ from config.effective import Explained, explain
 from config.schema import Catalogue, Repeat
 from config.schema import Sequence as Pattern
 from streams.dead_letters import escaped
-from streams.outcome import peak
+from streams.outcome import OVER, peak
 from streams.plan import parse_window
 from streams.policy import thresholds, window_thresholds
 from streams.reasons import money, number, percent
@@ -26,6 +26,10 @@ NEAR = 4  # windows beside a revision that are shown of a longer one
 DIFFERENCES_MAX = 40
 NOTHING = "-"
 MARKS = ("info", "warning", "critical")
+CALLS_FOR = (
+    "What a window calls for is what it alone would be. Without an open alert a window is judged only where something "
+    "came in its newest pane, and in a cooldown only a higher severity opens one."
+)
 
 
 def figure(value: float | None, alert: Alert) -> str:
@@ -61,7 +65,9 @@ def headline(revisions: Sequence[Alert], title: str) -> list[str]:
     """Who, what, since when; and the sentence."""
     top, last = peak(revisions), revisions[-1]
     who = f"{top.entity.id} in {top.market}" + (f", {top.category}" if top.category else "")
-    lines = [f"{title}: {who}", f"{top.severity}, opened {time_text(top.opened_at)} UTC, {last.status} at the end"]
+    over = last.status in OVER
+    ended = f"{last.status} {time_text(last.window_end)} UTC" if over else "still open where the events end"
+    lines = [f"{title}: {who}", f"{top.severity}, opened {time_text(top.opened_at)} UTC, {ended}"]
     lines += [top.reason, f"alert {top.alert_id}, configuration {top.config_version}, engine {top.engine_version}"]
     if said := ", ".join(f"{name} {value}" for name, value in sorted(last.labels.items())):
         lines.append(said)
@@ -86,7 +92,8 @@ def baseline_table(alert: Alert) -> Table:
     of = ""
     if alert.numerator is not None and alert.denominator is not None:
         of = f" ({number(alert.numerator)} of {number(alert.denominator)})"
-    _row(table, "observed", f"{figure(alert.observed, alert)}{of}, {alert.unit}")
+    named = alert.unit in ("actors", "events", "steps") and alert.detector != "limit"  # a rule's may be weights
+    _row(table, "observed", f"{figure(alert.observed, alert)}{f' {alert.unit}' if named else of}")
     _row(table, "expected", figure(alert.expected, alert))
     _row(table, "usual range", _range(alert.expected_low, alert.expected_high, alert))
     if "own" in alert.reason_args:
@@ -187,7 +194,7 @@ def finding_lines(finding: Finding) -> list[str]:
     if not finding.counted:
         lines.append("  counted  not from its window's events alone")
     wrong = [f"  quoted   {why}" for why in finding.quoted]
-    lines += wrong or [f"  quoted   {len(alert.evidence.events)} events, all of them there"]
+    lines += wrong or [f"  quoted   {_events(len(alert.evidence.events))}"]
     if finding.differences is None:
         lines.append("  decided  no such revision comes out")
     elif finding.differences:
@@ -195,6 +202,10 @@ def finding_lines(finding: Finding) -> list[str]:
     else:
         lines.append("  decided  identical")
     return [escaped(line) for line in lines]
+
+
+def _events(n: int) -> str:
+    return "none" if n == 0 else "the event is there" if n == 1 else f"all {n} events are there"
 
 
 def _counted(one: Counted) -> str:

@@ -15,7 +15,6 @@ import typer
 from config.catalogue import CatalogueError
 from config.settings import SettingsError
 from streams import (  # they fill `app`, in the order of the help
-    commands_alerts,  # noqa: F401
     commands_cluster,  # noqa: F401
     commands_dlq,  # noqa: F401
     commands_events,  # noqa: F401
@@ -25,6 +24,7 @@ from streams import (  # they fill `app`, in the order of the help
 from streams.broker import BrokerError
 from streams.command_line import FAILED, OK, REFUSED, STOPPED, Refused, examples, output, say
 from streams.command_line import app as app
+from streams.commands_alerts import explain, verify  # noqa: F401  here, so that they stand behind the others
 from streams.errors import ConfigError, RipcurrentError
 from streams.rights import MissingRightsError
 from streams.topics import TopicError

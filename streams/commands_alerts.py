@@ -62,7 +62,7 @@ def explain(
         console.print(explained_table(tables.thresholds_rows(catalogue, top), "Thresholds"))
         trace, why_not = _trace(run, events, catalogue, revisions)
         if trace is not None:
-            console.print(tables.trace_table(trace, revisions, top))
+            console.print(tables.trace_table(trace, revisions, top), tables.CALLS_FOR)
     if why_not:
         say(f"not window by window: {why_not}")
     console.print(tables.evidence_table(top))
@@ -115,7 +115,6 @@ def _other_version(alert: Any, version: str, folder: Path) -> str | None:
 def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) -> tuple[Any, str]:
     """The alert's trace, or why there is none."""
     from streams.files import RecordingError
-    from streams.security import pseudonyms_for
     from streams.trace import traces
 
     path = events or _events(run)
@@ -128,7 +127,7 @@ def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) 
             with progress("replaying", again.source.bytes_total) as moved:
                 found = traces(
                     again.source.entries(), catalogue, [revisions], topic=again.source.topic, close=run.options.close,
-                    pseudonyms=pseudonyms_for(catalogue), progress=lambda _: moved(again.source.bytes_read),
+                    progress=lambda _: moved(again.source.bytes_read),
                 )  # fmt: skip
     except (Refused, RecordingError) as error:
         return None, str(error)
@@ -207,7 +206,7 @@ def verify(
     """
     from streams.alert_files import run_of
 
-    said = _asked_for(alert, alert_id)
+    said = _all_alerts(alert) if alert_id is None else _one_alert(alert, alert_id)
     run = None if str(alert) == "-" else run_of(alert)
     path = events or _events(run)
     if path is None:
@@ -223,19 +222,14 @@ def verify(
     raise typer.Exit(OK if same and not (again.changed and events is None) else FAILED)
 
 
-def _asked_for(path: Path, alert_id: str | None) -> list[Any]:
-    from streams.alert_files import NoAlertError, said_under
+def _all_alerts(path: Path) -> list[Any]:
+    from streams.alert_files import NoAlertError, all_of, said_under
     from streams.files import NoRecordingError
 
-    if alert_id is not None:
-        return _one_alert(path, alert_id)
     try:
-        said = said_under(path)
+        return all_of(said_under(path), str(path))
     except (NoAlertError, NoRecordingError) as error:
         raise Refused(str(error)) from None
-    if not said:
-        raise Refused(f"{path}: has no alerts; expected a revision a line")
-    return said
 
 
 def _options(run: Any, partitions: int | None, sort: bool, close: bool | None) -> tuple[int, bool, bool | None]:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from config.schema import Catalogue, Measure, Outcome, Ratio, Repeat, Series, Share, Signal, millis
+from config.schema import Sequence as Pattern
 from streams.columns import Matcher, matcher_of
 from streams.money import CENTS, amount_of
-from streams.patterns import TIMES_MAX, weighed
+from streams.patterns import TIMES_MAX, step_matcher, weighed
 from streams.records import Alert, Event
 
 ROUNDED = 1e-6  # to which an alert's own figures are
@@ -134,6 +135,11 @@ class Recounts:
     def see(self, event: Event, covered: bool) -> None:
         for one in self.of.values():
             one.see(event, covered)
+
+    def takes(self, event: Event) -> bool:
+        """Whether it may be one of those that the signal looks at."""
+        steps = [step_matcher(step) for test in self.signal.tests if isinstance(test, Pattern) for step in test.steps]
+        return any(matcher.takes(event) for matcher in (*steps, *(one.matcher for one in self.of.values())))
 
     def leave_out(self, event_ids: Collection[str]) -> None:
         """Events of whose time the engine was not sure: it set them aside."""

@@ -73,12 +73,9 @@ class Wanted:
 class Tracer(Engine):
     """An engine that decides as ever, and writes down what its alerts would say at every hop."""
 
-    def __init__(
-        self, catalogue: Catalogue, topic: str, partition: int, pseudonyms: Pseudonyms | None,
-        wanted: Sequence[Wanted],
-    ) -> None:  # fmt: skip
+    def __init__(self, catalogue: Catalogue, topic: str, partition: int, wanted: Sequence[Wanted]) -> None:
         self.wanted = wanted
-        super().__init__(catalogue, topic, partition, pseudonyms)
+        super().__init__(catalogue, topic, partition, Pseudonyms(bytes(32)))  # its alerts are thrown away
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         for one in self.wanted:
@@ -156,7 +153,6 @@ def traces(
     *,
     topic: str = TOPIC,
     close: bool = False,
-    pseudonyms: Pseudonyms | None = None,
     progress: Callable[[int], None] = lambda records: None,
 ) -> dict[str, Trace]:
     """The trace of each of these alerts, (all its revisions, in their order), by id; none where it doesn't come out.
@@ -171,7 +167,7 @@ def traces(
     sought = _Sought([one for one in wanted if not one.partitions], by_partition)
 
     def engine(catalogue: Catalogue, topic: str, partition: int) -> Engine:
-        return Tracer(catalogue, topic, partition, pseudonyms, sought.of(partition))
+        return Tracer(catalogue, topic, partition, sought.of(partition))
 
     if wanted:
         asked = _asked_for(entries, sought, wanted)

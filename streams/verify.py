@@ -111,7 +111,9 @@ class Case:
         self.last = max(alert.window_end for alert in alerts)  # ms
         self.next_offset = max((s.next_offset for alert in alerts for s in alert.evidence.sources), default=0)
         self.recounts = [Recounts(alert, catalogue) for alert in alerts if self.signal is not None]
-        self.quoted = {(e.partition, e.offset): "is not there" for a in alerts for e in a.evidence.events}
+        self.quoted: dict[tuple[int, int], Event | str] = {  # what stands there, or why it is none
+            (event.partition, event.offset): "is not there" for alert in alerts for event in alert.evidence.events
+        }
         self.came: list[Came] = []
         self.set_aside: set[str] = set()  # events of this creator that became dead letters, since nobody confirmed them
 
@@ -129,7 +131,7 @@ class Case:
                 self.quoted[place] = f"is a bad record: {error}"
             return
         if place in self.quoted:
-            self.quoted[place] = event.event_id
+            self.quoted[place] = event
         if (event.creator_id, event.market) == (self.top.entity.id, self.top.market):
             for recounts in self.recounts:
                 sources = recounts.alert.evidence.sources
@@ -144,19 +146,28 @@ class Case:
 
     def _finding(self, at: int, came: Came | None) -> Finding:
         said = self.revisions[at]
-        quoted = [why for event in said.alert.evidence.events if (why := self._wrong_of(event))]
+        alert = said.alert
+        quoted = [why for event in alert.evidence.events if (why := self._wrong_of(alert, at, event))]
         test = self._test_of(said.alert) if came is None else came.test
         counted: list[Counted] = []
         if test is not None and self.recounts and said.alert.config_version == self.version:
             counted = self.recounts[at].counted(test, None if came is None else came.since)
         return Finding(said.alert, counted, quoted, None if came is None else differences(said.line, came.alert))
 
-    def _wrong_of(self, event: EvidenceEvent) -> str:
-        found = self.quoted[event.partition, event.offset]
-        if found == event.event_id:
-            return ""
-        place = f"event {event.event_id} at offset {event.offset} of partition {event.partition}"
-        return f"{place} {found}" if found.startswith("is ") else f"{place}: there is {found} instead"
+    def _wrong_of(self, alert: Alert, at: int, quoted: EvidenceEvent) -> str:
+        found = self.quoted[quoted.partition, quoted.offset]
+        place = f"event {quoted.event_id} at offset {quoted.offset} of partition {quoted.partition}"
+        if isinstance(found, str):
+            return f"{place} {found}"
+        if found.event_id != quoted.event_id:
+            return f"{place}: there is {found.event_id} instead"
+        if (found.creator_id, found.market) != (alert.entity.id, alert.market):
+            return f"{place} is of {found.creator_id} in {found.market}"
+        if not alert.window_start <= found.occurred_at < alert.window_end:
+            return f"{place} happened outside of the window"
+        if self.recounts and alert.config_version == self.version and not self.recounts[at].takes(found):
+            return f"{place} is none that the signal counts"
+        return ""
 
     def _test_of(self, alert: Alert) -> int | None:
         """The test that an alert is of, where its window and detector leave no choice."""

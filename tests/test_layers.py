@@ -16,7 +16,7 @@ CORE = {  # pure: no clock, no randomness, no I/O
     "streams.judging", "streams.links", "streams.lives", "streams.market", "streams.money", "streams.patterns",
     "streams.plan", "streams.policy", "streams.pseudonyms", "streams.rates", "streams.reasons", "streams.records",
     "streams.outcome", "streams.outcome_rows", "streams.outcome_score", "streams.scorecard",
-    "streams.state", "streams.tally",
+    "streams.recount", "streams.state", "streams.tally", "streams.traced",
     "streams.dating", "streams.levels", "streams.rulebook", "streams.series", "streams.succession", "streams.unrest",
     "streams.windows",
     "config.effective", "config.packed", "config.schema", "config",

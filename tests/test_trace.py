@@ -101,7 +101,7 @@ def test_a_traced_run_gives_the_same_alerts_to_the_byte() -> None:
     wanted = [Wanted(revisions) for revisions in by_id(plain.alerts)]
 
     def tracer(catalogue: Catalogue, topic: str, partition: int) -> Engine:
-        return Tracer(catalogue, topic, partition, None, wanted)
+        return Tracer(catalogue, topic, partition, wanted)
 
     again = replay(entries, catalogue, close=True, engine=tracer)
     assert len(wanted) > 10

@@ -139,8 +139,11 @@ CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_quoted_event_that_was_changed_is_found(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     alert, (entries, _) = sure(), raised()
-    entries = tampered(entries, alert.evidence.events[0].event_id, change)
-    assert not finding_of(alert, entries, small(RULE)).identical
+    quoted = alert.evidence.events[0]
+    finding = finding_of(alert, tampered(entries, quoted.event_id, change), small(RULE))
+    assert not finding.identical
+    (said,) = finding.quoted
+    assert said.startswith(f"event {quoted.event_id} at offset {quoted.offset} of partition 0")
 
 
 def test_a_changed_amount_is_found() -> None:

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from streams.ticks import Tick
 from tests.test_explain import done, folder, id_of
+from tests.test_replay import MINUTE, T0, recorded, takeover
 
 __all__ = ["folder"]
 
@@ -27,7 +29,7 @@ def test_one_alert_is_told_of_at_length(folder: Path, capfd: pytest.CaptureFixtu
     assert done("verify", str(alerts(folder)), "--id", id_of(folder)[:5]) == 0
     out = capfd.readouterr().out
     assert f"{id_of(folder)} revision 1, opened: account_takeover, c_1 in TH" in out
-    assert "  quoted   5 events, all of them there" in out
+    assert "  quoted   all 5 events are there" in out
     assert "  decided  identical" in out
 
 
@@ -104,9 +106,8 @@ def test_with_other_partitions_its_place_differs(folder: Path, capfd: pytest.Cap
     assert "no such revision comes out" in capfd.readouterr().out
 
 
-def test_a_recording_is_verified_as_it_was_replayed(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert done("convert", "events.jsonl", "--out", "plain.jsonl") == 0
-    assert done("replay", "plain.jsonl", "--out", "none", "--no-tables", "--no-close") == 0
+def test_an_id_in_a_folder_without_alerts_is_refused(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert done("replay", "events.jsonl", "--out", "none", "--no-tables", "--no-close") == 0
     assert done("verify", "none", "--id", "0") == 2
     assert "has 0 alerts" in capfd.readouterr().err
 
@@ -116,3 +117,48 @@ def test_a_file_without_alerts_is_refused(folder: Path, capfd: pytest.CaptureFix
     (folder / "out" / "shadow_alerts.jsonl").write_bytes(b"")
     assert done("verify", "out") == 2
     assert "has no alerts" in capfd.readouterr().err
+
+
+def test_alerts_with_pseudonyms_are_verified_with_the_key(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert done("init", "other") == 0
+    engine = folder / "other" / "engine.yaml"
+    engine.write_text(engine.read_text() + "\npseudonyms: true\n")
+    (folder / "key").write_bytes(b"k" * 32)
+    (folder / "key").chmod(0o600)
+    monkeypatch.setenv("RIPCURRENT_PSEUDONYM_KEY_FILE", str(folder / "key"))
+    path = folder / "events.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"market"', b'"actor_id": "u_1", "market"'))
+    assert done("replay", "events.jsonl", "--out", "out", "--no-tables", "--config", "other") == 0
+    assert b'"id":"p_' in alerts(folder).read_bytes()
+    assert done("verify", "out") == 0
+    assert "revisions: identical" in capfd.readouterr().out.splitlines()[-1]
+    monkeypatch.delenv("RIPCURRENT_PSEUDONYM_KEY_FILE")
+    assert done("explain", id_of(folder), "--in", "out") == 0
+    assert "Window by window" in capfd.readouterr().out  # measures name nobody: no key is needed
+    assert done("verify", "out") == 2
+    assert "there is no key" in capfd.readouterr().err
+
+
+def test_a_recording_is_verified_by_its_own_offsets_and_ticks(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    last = len(takeover()) - 1
+    recorded(folder / "recording.jsonl", Tick(0, 1, last, T0 + 15 * MINUTE))
+    assert done("replay", "recording.jsonl", "--out", "live", "--no-tables") == 0
+    assert done("verify", "live") == 0
+    assert capfd.readouterr().out.splitlines()[-1].endswith("revisions: identical")
+    assert done("verify", "live", "--close") == 0
+    assert done("explain", id_of(folder)[:3], "--in", "live") == 0
+    assert "Window by window" in capfd.readouterr().out
+
+
+def test_alerts_told_aside_are_verified_as_well(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shadow = folder / "out" / "shadow_alerts.jsonl"
+    assert done("init", "other") == 0
+    signal = folder / "other" / "signals" / "account_takeover.yaml"
+    signal.write_text(signal.read_text() + "\nstatus: shadow\n")
+    assert done("replay", "events.jsonl", "--out", "out", "--no-tables", "--config", "other") == 0
+    assert shadow.read_bytes()
+    assert not alerts(folder).read_bytes()
+    assert done("verify", "out") == 0
+    assert "revisions: identical" in capfd.readouterr().out.splitlines()[-1]
