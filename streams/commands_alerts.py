@@ -115,6 +115,7 @@ def _other_version(alert: Any, version: str, folder: Path) -> str | None:
 def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) -> tuple[Any, str]:
     """The alert's trace, or why there is none."""
     from streams.files import RecordingError
+    from streams.outcome import peak
     from streams.trace import traces
 
     path = events or _events(run)
@@ -131,8 +132,12 @@ def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) 
                 )  # fmt: skip
     except (Refused, RecordingError) as error:
         return None, str(error)
-    trace = found.get(revisions[0].alert_id)
-    return trace, "" if trace is not None else "the alert does not come out again"
+    trace, top = found.get(revisions[0].alert_id), peak(revisions)
+    if trace is None:
+        return None, "the alert does not come out again"
+    if (top.window_end, top.observed, top.score) not in {(one.end, one.observed, one.score) for one in trace.points}:
+        return None, "the alert comes out with other numbers; did it begin under another configuration?"
+    return trace, ""
 
 
 def _events(run: Any) -> Path | None:

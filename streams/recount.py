@@ -20,6 +20,7 @@ from streams.patterns import TIMES_MAX, step_matcher, weighed
 from streams.records import Alert, Event
 
 ROUNDED = 1e-6  # to which an alert's own figures are
+EVENTS_MAX = 200_000  # of a window and a measure
 FORGOTTEN = "of a creator that was silent for long, and may have been forgotten"
 
 
@@ -54,6 +55,7 @@ class Recount:
         self.seen: set[str] = set()  # an event that was delivered again counts once
         self.events: list[Event] = []
         self.taken_back = 0  # events that void one, of whatever time
+        self.too_many = False
 
     def see(self, event: Event, covered: bool) -> None:
         """An event of the alert's creator and market; `covered`: within the offsets that the alert's evidence names."""
@@ -61,8 +63,11 @@ class Recount:
             self.taken_back += 1
         inside = self.alert.window_start <= event.occurred_at < self.alert.window_end
         if covered and inside and event.event_id not in self.seen and self.matcher.takes(event):
-            self.seen.add(event.event_id)
-            self.events.append(event)
+            if len(self.events) < EVENTS_MAX:
+                self.seen.add(event.event_id)
+                self.events.append(event)
+            else:
+                self.too_many = True
 
     def total(self, events: list[Event]) -> float:
         """As an alert says it: money in major units, anything else as it was counted."""
@@ -74,6 +79,8 @@ class Recount:
     def counted(self, figure: str, said: float, since: int | None = None) -> Counted:
         """Beside a figure of the alert; outcomes of orders from before `since` may be left out."""
         most = self.total(self.events)
+        if self.too_many:
+            return Counted(figure, said, 0.0, math.inf, self.measure.many, f"over {EVENTS_MAX:,} of them")
         if why := _linked(self.measure):
             shifted = self.measure.after is not None
             return Counted(figure, said, 0.0, math.inf if shifted else most, self.measure.many, why)

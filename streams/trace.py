@@ -5,7 +5,8 @@
     found[alert_id].points
 
 Nothing is decided otherwise: a point is read where the engine decides, by what writes its alerts, so the point at the
-end of a revision's window has the revision's own numbers.
+end of a revision's window has the revision's own numbers. A window that is read again, since events came late, keeps
+the point of its first reading.
 """
 
 from __future__ import annotations

@@ -170,6 +170,17 @@ def test_another_configuration_is_told_and_what_the_alert_says_is_shown(
     assert "nearest value that would have been silent" in out
 
 
+def test_an_alert_whose_numbers_do_not_come_out_again_gets_no_windows(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "out" / "alerts.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"observed":', b'"observed":1'))
+    assert done("explain", id_of(folder), "--in", "out") == 0
+    out, err = capfd.readouterr()
+    assert "comes out with other numbers" in err
+    assert "Window by window" not in out
+
+
 @pytest.mark.parametrize("wanted", ["zz", ""])
 def test_an_id_of_no_alert_is_one_line_with_the_nearest(
     wanted: str, folder: Path, capfd: pytest.CaptureFixture[str]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from config.catalogue import load
 from config.schema import Catalogue
+from streams import recount
 from streams.columns import Record
 from streams.records import Alert, encode_alert
 from streams.replay import replay
@@ -204,3 +205,11 @@ def test_reading_stops_where_nothing_can_matter_any_more() -> None:
     replay(check.entries(read), only(alert.signal), close=True, engine=check.engine)
     assert cases[0].findings()[0].identical
     assert next(read, None) is not None
+
+
+def test_more_events_than_are_held_say_nothing_and_the_engine_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recount, "EVENTS_MAX", 2)
+    alert = golden("off_platform_redirect")[0]
+    finding = finding_of(alert, entries_of(alert.signal), only(alert.signal))
+    assert [one.unsure for one in finding.counted] == ["over 2 of them"]
+    assert finding.identical

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from config.catalogue import load
+from config.packed import pack
 from streams.ticks import Tick
 from tests.test_explain import done, folder, id_of
 from tests.test_replay import MINUTE, T0, recorded, takeover
@@ -162,3 +164,22 @@ def test_alerts_told_aside_are_verified_as_well(folder: Path, capfd: pytest.Capt
     assert not alerts(folder).read_bytes()
     assert done("verify", "out") == 0
     assert "revisions: identical" in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_a_recording_whose_configuration_changed_is_verified_from_the_one_it_began_under(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert done("init", "later") == 0
+    signal = folder / "later" / "signals" / "account_takeover.yaml"
+    signal.write_text(signal.read_text().replace("title: Account takeover", "title: Taken over"))
+    first, then = load(), load(folder / "later")
+    change = Tick(0, 1, 4, replaces=first.version, catalogue=pack(then).decode())
+    recorded(folder / "recording.jsonl", change, Tick(0, 1, len(takeover()) - 1, T0 + 15 * MINUTE))
+    assert done("replay", "recording.jsonl", "--out", "live", "--no-tables") == 0
+    said = json.loads((folder / "live" / "alerts.jsonl").read_bytes().splitlines()[0])
+    assert said["config_version"] == then.version != first.version
+    capfd.readouterr()
+    assert done("verify", "live") == 0
+    assert capfd.readouterr().out.splitlines()[-1].endswith("revisions: identical")
+    assert done("explain", said["alert_id"], "--in", "live") == 0
+    assert f"configuration {then.version} decided" in capfd.readouterr().err
