@@ -2,6 +2,8 @@
 
 import io
 import json
+import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from config.catalogue import load
+from config.catalogue import SHIPPED, load
 from config.schema import Change
 from streams import alert_tables
 from streams.cli import main
@@ -28,13 +30,24 @@ def written(table: Table) -> str:
     return file.getvalue()
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Path:
+@pytest.fixture(scope="session")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Events, and what a replay of them wrote to `out`."""
+    folder = tmp_path_factory.mktemp("replayed")
+    (folder / "events.jsonl").write_bytes(b"".join(line + b"\n" for line in takeover()))
+    with chdir(folder):
+        assert done("replay", "events.jsonl", "--out", "out", "--no-tables", "--config", str(SHIPPED)) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(
+    replayed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Path:
+    """The same, to be changed."""
+    shutil.copytree(replayed, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RIPCURRENT_CONFIG", raising=False)
-    (tmp_path / "events.jsonl").write_bytes(b"".join(line + b"\n" for line in takeover()))
-    assert done("replay", "events.jsonl", "--out", "out", "--no-tables") == 0
     capfd.readouterr()
     return tmp_path
 

@@ -10,10 +10,10 @@ import pytest
 from config.catalogue import load
 from config.packed import pack
 from streams.ticks import Tick
-from tests.test_explain import done, folder, id_of
+from tests.test_explain import done, folder, id_of, replayed
 from tests.test_replay import MINUTE, T0, recorded, takeover
 
-__all__ = ["folder"]
+__all__ = ["folder", "replayed"]  # fixtures
 
 
 def alerts(folder: Path) -> Path:
