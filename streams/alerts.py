@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from config.effective import TestPolicy
-from config.schema import Catalogue
+from config.schema import Catalogue, Repeat, Sequence
 from detectors.shift import CountShift
 from streams.calendar import in_force
 from streams.columns import Entities
@@ -100,7 +100,7 @@ class AlertWriter:
         watch = self.plan.watches[index][reading.test]
         size, hop = parse_window(signal.tests[reading.test].windows[reading.window])
         creator, market, category = self.whose(slot)
-        facts = self._facts(index, reading.test, reading.window, slot, end)
+        facts = self.facts(index, reading.test, reading.window, slot, end)
         if decision.status in ("resolved", "retracted"):
             policy = self.rules.of(index, creator, market, category, end)
             over: dict[str, str | int | float] = {"title": signal.title, "calm_ms": policy.resolve_after}
@@ -146,7 +146,8 @@ class AlertWriter:
             engine_version=self.engine_version,
         )
 
-    def _facts(self, index: int, test: int, window: int, slot: int, end: int) -> Facts:
+    def facts(self, index: int, test: int, window: int, slot: int, end: int) -> Facts:
+        """What a window of a test says of a row now; `end` is that of the pane that was judged last."""
         watch, (creator, market, category) = self.plan.watches[index][test], self.whose(slot)
         args: dict[str, str | int | float] = {"market": market, "category": category or ""}
         policy = self.rules.of(index, creator, market, category, end).tests[test]
@@ -159,7 +160,7 @@ class AlertWriter:
         count, steps = int(watch.score(end, np.array([slot]))[0]), watch.test.steps
         said = ", then ".join(step.says for step in steps[:count]) or "nothing more"
         args |= {"count": count, "of": len(steps), "steps": said, "title": self.plan.signals[index].title.lower()}
-        return _rule_facts("ordered_pattern", "steps", "pattern_seen", count, mark, args)
+        return _rule_facts(watch.test, "steps", "pattern_seen", count, mark, args)
 
     def _repeat_facts(
         self, watch: RepeatWatch, mark: float, index: int, slot: int, end: int, args: dict[str, Any]
@@ -168,9 +169,10 @@ class AlertWriter:
         measure = self.plan.signals[index].measures[watch.test.measure]
         args |= {"count": events, "value": value, "one": measure.one, "many": measure.many, "limit": int(mark)}
         if watch.test.weight is None:
-            return _rule_facts("limit", "events", "repeated" if watch.test.by else "counted", total, mark, args)
+            return _rule_facts(watch.test, "events", "repeated" if watch.test.by else "counted", total, mark, args)
         args |= {"total": total, "weight": watch.test.weight}
-        return _rule_facts("limit", "events", "added_up", total, mark, args)  # the contract has no unit for weights
+        # the contract has no unit for weights
+        return _rule_facts(watch.test, "events", "added_up", total, mark, args)
 
     def _rate_facts(
         self, watch: RateWatch, policy: TestPolicy, index: int, window: int, slot: int, end: int, args: dict[str, Any]
@@ -195,7 +197,7 @@ class AlertWriter:
         return Facts(
             saying.unit, shown(count), shown(mean), shown(low), shown(high), None if clears is None else shown(clears),
             _figures(count * many, 12) if saying.part else None, of if saying.part else None,
-            str(type(watch.test.detector).__struct_config__.tag), score, _p_value(watch, score),
+            detector_of(watch.test), score, _p_value(watch, score),
             self._peers(slot, saying.peers), saying.code, args, began,
         )  # fmt: skip
 
@@ -262,11 +264,18 @@ class AlertWriter:
         return Peers("/".join(names), level, int(people.cohort_size[cohort]), _rounded(expected))
 
 
-def _rule_facts(kind: str, unit: str, code: str, count: int, mark: float, args: dict[str, Any]) -> Facts:
+def detector_of(test: Any) -> str:
+    """What an alert of this test says as its detector."""
+    if isinstance(test, Repeat):
+        return "limit"
+    return "ordered_pattern" if isinstance(test, Sequence) else str(type(test.detector).__struct_config__.tag)
+
+
+def _rule_facts(test: Repeat | Sequence, unit: str, code: str, count: int, mark: float, args: dict[str, Any]) -> Facts:
     """What a rule says: it expects nothing, and clears one below its mark."""
     clears = float(mark - 1) if count >= mark else None
     seen, usual = float(count), float(mark - 1)
-    return Facts(unit, seen, 0.0, 0.0, usual, clears, None, None, kind, seen, None, None, code, args)
+    return Facts(unit, seen, 0.0, 0.0, usual, clears, None, None, detector_of(test), seen, None, None, code, args)
 
 
 def _p_value(watch: RateWatch, score: float) -> float | None:

@@ -24,6 +24,7 @@ from streams import (  # they fill `app`, in the order of the help
 from streams.broker import BrokerError
 from streams.command_line import FAILED, OK, REFUSED, STOPPED, Refused, examples, output, say
 from streams.command_line import app as app
+from streams.commands_alerts import explain, verify  # noqa: F401  here, so that they stand behind the others
 from streams.errors import ConfigError, RipcurrentError
 from streams.rights import MissingRightsError
 from streams.topics import TopicError

@@ -72,6 +72,13 @@ def replay(
             "brings what they need, is installed.",
         ),
     ] = None,
+    traces: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1_000, metavar="N",
+            help="Episodes whose time series stand on the report; for them the events are read once more.",
+        ),
+    ] = 20,
     warmup: Annotated[
         str | None,
         typer.Option(
@@ -131,14 +138,17 @@ def replay(
         share = Share(read, decides, pseudonyms_for(catalogue), close, from_checkpoint)
         run = Run(out, share, catalogue, workers)
         _play(run, options, resume)
-    result = run.result().after_warmup(cold)
+        result = run.result().after_warmup(cold)
+        measured = _traces(run, result, traces)
     took = {"replay_seconds": round(time.monotonic() - began, 3), "workers": len(run.shares)}
-    options |= {"close": run.close, "config": config, "labels": labels, "tables": with_tables, "warmup": warmup}
-    options["minutes_per_case"] = minutes_per_case
+    options |= {
+        "events": events, "close": run.close, "config": config, "labels": labels, "tables": with_tables,
+        "warmup": warmup, "minutes_per_case": minutes_per_case, "traces": traces,
+    }  # fmt: skip
     facts = run_facts(result, catalogue, run.sources, options)
     write_outcome(
         result, out, catalogue, facts, labels=true, topic=run.source.topic, tables=with_tables, timings=took,
-        minutes_per_case=minutes_per_case,
+        minutes_per_case=minutes_per_case, traces=measured,
     )  # fmt: skip
     _print_result(result, out)
     if true is not None:
@@ -195,6 +205,25 @@ def _play(run: Any, options: dict[str, Any], resume: bool) -> None:
         raise KeyboardInterrupt
     if warning:
         say(f"warning: {run.source.name}: {warning}")
+
+
+def _traces(run: Any, result: Any, n: int) -> dict[str, Any]:
+    """What was measured around the episodes that stand first on the report."""
+    from streams.outcome import episodes
+    from streams.report_episodes import ranked
+
+    first = [row.alert_id for row in ranked(episodes(result.alerts, [], {}))[:n]]
+    revisions: dict[str, list[Any]] = {alert_id: [] for alert_id in first}
+    for alert in sorted(result.alerts, key=lambda alert: alert.revision):
+        if alert.alert_id in revisions:
+            revisions[alert.alert_id].append(alert)
+    if not first:
+        return {}
+    with stoppable() as stopped, progress("tracing", run.source.total) as moved:
+        found = run.traces(list(revisions.values()), moved, lambda: bool(stopped))
+    if found is None:
+        raise KeyboardInterrupt
+    return dict(found)
 
 
 def _print_result(result: Any, out: Path) -> None:

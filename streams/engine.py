@@ -411,13 +411,17 @@ class Engine:
 
     def _judge(self, probe: Probe, end: int, readings: dict[tuple[int, int], list[Reading]]) -> None:
         """Read one window of a signal, if it has been long enough there to say anything."""
-        begun = max(self.started, *(self.begun.get((probe.signal, test), NEVER) for test in probe.tests))
-        learns = any(isinstance(self.plan.watches[probe.signal][test], RateWatch) for test in probe.tests)
-        if learns and end < begun + millis(self.plan.signals[probe.signal].warmup):
+        if not self._is_warm(probe, end):
             return
         open_slots = [slot for signal, slot in self.episodes if signal == probe.signal]
         for slot, reading in self.judge.readings(probe, end, open_slots):
             readings.setdefault((probe.signal, slot), []).append(reading)
+
+    def _is_warm(self, probe: Probe, end: int) -> bool:
+        """Whether what learns has been there for long enough."""
+        begun = max(self.started, *(self.begun.get((probe.signal, test), NEVER) for test in probe.tests))
+        learns = any(isinstance(self.plan.watches[probe.signal][test], RateWatch) for test in probe.tests)
+        return not learns or end >= begun + millis(self.plan.signals[probe.signal].warmup)
 
     def _decide(self, readings: dict[tuple[int, int], list[Reading]], end: int) -> None:
         """Episodes move, in an order that no row number can show in."""

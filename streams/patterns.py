@@ -28,11 +28,8 @@ class RepeatWatch:
         self.touched: dict[int, int] = {}  # slot -> its oldest time not judged yet
 
     def add(self, slot: int, event: Event) -> None:
-        attrs = {} if event.attrs is UNSET else event.attrs
-        value = str(attrs.get(self.test.by, ""))[:VALUE_MAX] if self.test.by else ""
-        weight = attrs.get(self.test.weight, 0) if self.test.weight else 1
         kept = self.times.setdefault(slot, [])
-        kept.append((event.occurred_at, value, _whole(weight)))
+        kept.append((event.occurred_at, *weighed(self.test, event)))
         kept.sort()
         del kept[:-TIMES_MAX]
         self.touched[slot] = min(event.occurred_at, self.touched.get(slot, event.occurred_at))
@@ -71,6 +68,13 @@ class RepeatWatch:
         for s in slot.tolist():
             self.times.pop(s, None)
             self.touched.pop(s, None)
+
+
+def weighed(test: Repeat, event: Event) -> tuple[str, int]:
+    """The value that a rule adds this event up under, and what it adds."""
+    attrs = {} if event.attrs is UNSET else event.attrs
+    value = str(attrs.get(test.by, ""))[:VALUE_MAX] if test.by else ""
+    return value, _whole(attrs.get(test.weight, 0) if test.weight else 1)
 
 
 def _whole(weight: object) -> int:

@@ -24,7 +24,7 @@ from streams.engine import Engine, Output
 from streams.files import whole_file
 from streams.recording import TOPIC, bytes_of
 from streams.records import Alert, encode_alert
-from streams.shard import Shard, obey
+from streams.shard import Make, Shard, obey
 from streams.ticks import Tick
 from streams.windows import NEVER
 
@@ -156,6 +156,9 @@ class Part:
         )  # fmt: skip
 
 
+Begin = Callable[[int, Make], Part]  # of a partition
+
+
 def replay(
     entries: Entries,
     catalogue: Catalogue,
@@ -164,15 +167,20 @@ def replay(
     close: bool = False,
     run_records: int = RUN_RECORDS,
     progress: Callable[[int], None] = lambda records: None,
-    engine: Callable[[Catalogue, str, int], Engine] = Engine,
+    engine: Make = Engine,
+    begin: Begin | None = None,
 ) -> Result:
     """All alert revisions and dead letters of these entries.
 
     `close` ends the input: panes that wait for a watermark are closed too. `progress` hears now and then how many
-    records have been applied.
+    entries have been applied. `begin` gives a shard its beginning, where that is not an engine without any memory.
     """
     parts: dict[int, Part] = {}
-    play(entries, parts, lambda p: Part(engine(catalogue, topic, p)), run_records, progress)
+
+    def begun(partition: int) -> Part:
+        return Part(engine(catalogue, topic, partition)) if begin is None else begin(partition, engine)
+
+    play(entries, parts, begun, run_records, progress)
     if close:
         close_all(parts)
     summaries = [part.summary(partition) for partition, part in sorted(parts.items())]

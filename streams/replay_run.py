@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ from streams import processes
 from streams.engine import ENGINE_VERSION
 from streams.errors import ConfigError
 from streams.kafka_source import Range, TopicRange
+from streams.records import Alert
 from streams.replay import Result, result_of
 from streams.run_facts import SourceFacts, facts_of
-from streams.share import Share, work
+from streams.share import Share, trace, work
 from streams.sources import Opening
+from streams.traced import Trace
 from streams.unfinished import ALERTS, SHADOW, DeadLetters, Unfinished, alerts_in
 
 UNFINISHED = ".unfinished"
@@ -91,6 +93,13 @@ class Run:
             file.begin(resume=True)
         summaries = sorted((one for file in files for one in file.progress.summaries), key=lambda one: one.partition)
         return result_of(summaries, alerts_in(folders, ALERTS), alerts_in(folders, SHADOW), DeadLetters(folders))
+
+    def traces(
+        self, alerts: Sequence[Sequence[Alert]], moved: processes.Moved, stopped: Callable[[], bool]
+    ) -> dict[str, Trace] | None:
+        """What was measured around these alerts (all revisions of each), by a second reading; None if stopped."""
+        found = processes.run([partial(trace, share, alerts) for share in self.shares], moved, stopped)
+        return None if None in found else {alert_id: one for each in found for alert_id, one in each.items()}
 
     def end(self) -> None:
         """All is written elsewhere."""

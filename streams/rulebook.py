@@ -40,19 +40,20 @@ class Rulebook:
 
     def of(self, signal: int, creator: str, market: str, category: str | None, end: int) -> Policy:
         """The policy of a signal for a creator at a time."""
-        key = (signal, market, category, tuple(group for group, _ in self._groups(creator, market, end)))
+        key = (signal, market, category, tuple(group for group, _ in self.groups(creator, market, end)))
         if key not in self._cache:
             self._cache[key] = policy_of(self.catalogue, self.names[signal], market, category, key[3])
         return self._cache[key]
 
     def exemption(self, signal: int, creator: str, market: str, end: int) -> Exemption | None:
         """Why a signal leaves this creator alone at this time, if it does."""
-        for group, member in self._groups(creator, market, end):
+        for group, member in self.groups(creator, market, end):
             if self.names[signal] in self.catalogue.groups[group].exempt_from:
                 return Exemption(group, member)
         return None
 
-    def _groups(self, creator: str, market: str, end: int) -> list[tuple[str, Member]]:
+    def groups(self, creator: str, market: str, end: int) -> list[tuple[str, Member]]:
+        """The groups that a creator is a member of at a time."""
         return [
             (group, member)
             for group, member, until in self._members.get(creator, ())

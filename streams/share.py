@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +16,14 @@ from streams.engine import Engine
 from streams.errors import CheckpointError
 from streams.processes import Pause
 from streams.pseudonyms import Pseudonyms
+from streams.records import Alert
 from streams.reload import fixed_while_running
 from streams.replay import Entries, Part, close_all, play
 from streams.shard import Make, engine_of
-from streams.sources import Opening, Source
+from streams.sources import Only, Opening, Source, everything
 from streams.ticks import Tick
+from streams.trace import partitions_of, traces
+from streams.traced import Trace
 from streams.unfinished import HELD_MAX, Unfinished
 
 SAVE_SECONDS = 30.0
@@ -43,6 +46,12 @@ class Share(NamedTuple):
     def has(self, partition: int) -> bool:
         return partition % self.of == self.number
 
+    def starts(self, source: Source) -> Starts:
+        return Starts(source, None if self.catalogue is None else unpack(self.catalogue), self.checkpoint, self.has)
+
+    def mine(self, entries: Entries) -> Entries:
+        return entries if self.of == 1 else (entry for entry in entries if self.has(entry[0]))
+
 
 def work(share: Share, pause: Pause) -> str | None:
     """Play the share to its end, or until it is to stop. What the source has to say of itself, then; None if it was
@@ -52,15 +61,16 @@ def work(share: Share, pause: Pause) -> str | None:
     if files.progress.finished:
         return ""
     source = share.opening.open(share.has)
-    starts, usual = Starts(share, source), partial(Engine, pseudonyms=share.pseudonyms)
+    starts, usual = share.starts(source), partial(Engine, pseudonyms=share.pseudonyms)
     parts = {summary.partition: Part(engine_of(snapshot, source.topic, summary.partition, usual), summary)
              for summary, snapshot in files.states()}  # fmt: skip
     for partition in sorted(starts.copies.keys() - parts.keys()):
-        parts[partition] = starts.part(partition)
+        parts[partition] = starts.part(partition, usual)
     source.begin_at({partition: part.start for partition, part in parts.items() if not starts.shift})
     saving = _Saving(files, parts)
     try:
-        play(mine(share, source, starts), parts, starts.part, pause=lambda n: saving(pause(source.done, n)))
+        begun = partial(starts.part, make=usual)
+        play(share.mine(starts.entries(source)), parts, begun, pause=lambda n: saving(pause(source.done, n)))
     except _StoppedError:
         return None
     if share.close:
@@ -69,8 +79,28 @@ def work(share: Share, pause: Pause) -> str | None:
     return source.warning() or ""
 
 
+def trace(share: Share, alerts: Sequence[Sequence[Alert]], pause: Pause) -> dict[str, Trace] | None:
+    """The traces of those of these alerts whose events are in the share; None if it was stopped."""
+    places = [partitions_of(revisions) or {share.number} for revisions in alerts]
+    asked = [revisions for revisions, where in zip(alerts, places, strict=True) if any(map(share.has, where))]
+    source = share.opening.open(share.has)
+    starts = share.starts(source)
+
+    def progress(entries: int) -> None:
+        if pause(source.done, entries):
+            raise _StoppedError
+
+    try:
+        return traces(
+            share.mine(starts.entries(source)), starts.usual_catalogue(), asked, topic=source.topic,
+            close=bool(share.close), progress=progress, begin=starts.part,
+        )  # fmt: skip
+    except _StoppedError:
+        return None
+
+
 class _StoppedError(Exception):
-    """Somebody asked us to stop; all is saved."""
+    """Somebody asked us to stop; what is worth it is saved."""
 
 
 class _Saving:
@@ -95,21 +125,27 @@ class _Saving:
 class Starts:
     """How each shard begins: with nothing, or with the state that a checkpoint holds."""
 
-    def __init__(self, share: Share, source: Source) -> None:
-        self.share, self.topic = share, source.topic
-        self.catalogue = None if share.catalogue is None else unpack(share.catalogue)
-        copies = {} if share.checkpoint is None else saved_state.partitions_in(share.checkpoint)
-        self.copies = {p: copy for p, copy in copies.items() if share.has(p)}
+    def __init__(
+        self, source: Source, catalogue: Catalogue | None, checkpoint: Path | None, only: Only = everything
+    ) -> None:
+        """`catalogue` None: that of the checkpoint."""
+        self.topic, self.catalogue, self.checkpoint = source.topic, catalogue, checkpoint
+        copies = {} if checkpoint is None else saved_state.partitions_in(checkpoint)
+        self.copies = {p: copy for p, copy in copies.items() if only(p)}
         # plain events have no offsets of their own: they are what came behind the checkpoint
         plain = source.kind == "events" and bool(copies)
+        if plain and copies.keys() != set(range(source.partitions)):
+            raise CheckpointError(
+                f"{checkpoint}: holds {len(copies)} partitions, and events are spread over {source.partitions}; "
+                f"expected --partitions {len(copies)}"
+            )
         self.shift = {p: saved_state.next_offset(copy) for p, copy in self.copies.items()} if plain else {}
 
-    def part(self, partition: int, make: Make | None = None) -> Part:
-        """`make` builds its engine, where that is not the usual one."""
-        make = make or partial(Engine, pseudonyms=self.share.pseudonyms)
+    def part(self, partition: int, make: Make = Engine) -> Part:
+        """A shard at its beginning, its engine built by `make`."""
         copy = self.copies.get(partition)
         if copy is None:
-            return Part(make(self.catalogue or self._catalogue_of_others(), self.topic, partition))
+            return Part(make(self.usual_catalogue(), self.topic, partition))
         part = Part(engine_of(saved_state.read(copy), self.topic, partition, make))
         if self.catalogue is not None and self.catalogue.version != part.engine.catalogue.version:
             for problem in fixed_while_running(part.engine.catalogue, self.catalogue):
@@ -117,19 +153,18 @@ class Starts:
             part.take(part.engine.reconfigure(self.catalogue))
         return part
 
-    def _catalogue_of_others(self) -> Catalogue:
-        """Of a partition that had no checkpoint: it had no records yet."""
-        assert self.share.checkpoint is not None
-        return saved_state.catalogue_in(self.share.checkpoint)
+    def usual_catalogue(self) -> Catalogue:
+        """What decides at first in a partition that has no checkpoint: it had no records yet."""
+        if self.catalogue is None:
+            assert self.checkpoint is not None
+            return saved_state.catalogue_in(self.checkpoint)
+        return self.catalogue
 
-
-def mine(share: Share, source: Source, starts: Starts) -> Entries:
-    entries: Iterator[tuple[int, Record | Tick]] = source.entries()
-    if share.of > 1:
-        entries = (entry for entry in entries if share.has(entry[0]))
-    if starts.shift:
-        entries = ((p, _shifted(entry, starts.shift.get(p, 0))) for p, entry in entries)
-    return entries
+    def entries(self, source: Source) -> Entries:
+        """Of the source, at their offsets."""
+        if not self.shift:
+            return source.entries()
+        return ((p, _shifted(entry, self.shift.get(p, 0))) for p, entry in source.entries())
 
 
 def _shifted(entry: Record | Tick, by: int) -> Record | Tick:

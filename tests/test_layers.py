@@ -19,7 +19,7 @@ CORE = {  # pure: no clock, no randomness, no I/O
     "streams.page", "streams.page_charts", "streams.page_html", "streams.page_table", "streams.page_trace",
     "streams.page_words", "streams.report", "streams.report_alerts", "streams.report_episodes", "streams.report_labels",
     "streams.traced",
-    "streams.state", "streams.tally",
+    "streams.recount", "streams.state", "streams.tally",
     "streams.dating", "streams.levels", "streams.rulebook", "streams.series", "streams.succession", "streams.unrest",
     "streams.windows",
     "config.effective", "config.packed", "config.schema", "config",
