@@ -127,6 +127,7 @@ class Options(msgspec.Struct, frozen=True):
     close: bool = False
     config: str | None = None
     events: str | None = None
+    from_checkpoint: str | None = None
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -18,11 +18,11 @@ from streams.command_line import (
     app,
     catalogue_of,
     examples,
+    opening_of,
     output,
     progress,
     say,
     settings_from,
-    source_of,
 )
 
 Given = Annotated[
@@ -114,6 +114,7 @@ def _other_version(alert: Any, version: str, folder: Path) -> str | None:
 
 def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) -> tuple[Any, str]:
     """The alert's trace, or why there is none."""
+    from streams.errors import CheckpointError
     from streams.files import RecordingError
     from streams.outcome import peak
     from streams.trace import traces
@@ -125,12 +126,13 @@ def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) 
         with _again(path, run.options.partitions, run.options.sort, run) as again:
             if again.changed:
                 return None, again.changed
+            starts = _starts(again.source, catalogue, run.options.from_checkpoint, run.options.config is not None)
             with progress("replaying", again.source.total) as moved:
                 found = traces(
-                    again.source.entries(), catalogue, [revisions], topic=again.source.topic, close=run.options.close,
-                    progress=lambda _: moved(again.source.done),
+                    starts.entries(again.source), catalogue, [revisions], topic=again.source.topic,
+                    close=run.options.close, progress=lambda _: moved(again.source.done), begin=starts.part,
                 )  # fmt: skip
-    except (Refused, RecordingError) as error:
+    except (Refused, RecordingError, CheckpointError) as error:
         return None, str(error)
     trace, top = found.get(revisions[0].alert_id), peak(revisions)
     if trace is None:
@@ -138,6 +140,16 @@ def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) 
     if (top.window_end, top.observed, top.score) not in {(one.end, one.observed, one.score) for one in trace.points}:
         return None, "the alert comes out with other numbers; did it begin under another configuration?"
     return trace, ""
+
+
+def _starts(source: Any, catalogue: Any, checkpoint: Path | str | None, named: bool) -> Any:
+    """How the shards begin: with nothing, or with the state that a checkpoint holds, under the configuration of then
+    if none was named."""
+    from streams.share import Starts
+
+    if checkpoint is None:
+        return Starts(source, catalogue, None)
+    return Starts(source, catalogue if named else None, Path(checkpoint))
 
 
 def _events(run: Any) -> Path | None:
@@ -157,10 +169,10 @@ class _Again(NamedTuple):
 @contextmanager
 def _again(path: Path, partitions: int, sort: bool, run: Any) -> Iterator[_Again]:
     """The source, and whether it is the one that was replayed."""
-    from streams.run_facts import source_facts
+    from streams.run_facts import as_then, source_facts
 
-    with source_of(path, partitions, sort) as source:
-        changed = ""
+    with opening_of(path, partitions, sort) as opening:
+        source, changed = as_then(opening, [] if run is None else run.sources).open(), ""
         if run is not None:
             now = [source_facts(name, file, source.kind).sha256 for name, file in source.files]
             then = [one.sha256 for one in run.sources]
@@ -181,6 +193,7 @@ def _first_other(now: list[Any], then: list[Any]) -> str:
         "ripcurrent verify out/alerts.jsonl      [dim]# all of a replay[/dim]",
         "ripcurrent verify out/ --id 5b0c",
         "ripcurrent verify appealed.json --events today.jsonl.gz --config my-config/",
+        "ripcurrent verify appealed.json --events kafka: --from-checkpoint state/",
     )
 )
 def verify(
@@ -203,6 +216,10 @@ def verify(
         bool | None,
         typer.Option("--close/--no-close", help="As in the replay. By default as run.json says, else as replay does."),
     ] = None,
+    from_checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Recompute from a checkpoint on, as replay does; else as run.json says."),
+    ] = None,
 ) -> None:
     """Recompute alerts from their events, and say whether they are identical, or where they differ.
 
@@ -219,8 +236,11 @@ def verify(
     folder = _config(run, config)
     catalogue = catalogue_of(folder)
     many, in_order, end = _options(run, partitions, sort, close)
+    checkpoint = from_checkpoint or (None if run is None else run.options.from_checkpoint)
+    named = config is not None or (run is not None and run.options.config is not None)
     with _again(path, many, in_order, run) as again:
-        cases = _verified(again.source, said, catalogue, folder, end)
+        starts = _starts(again.source, catalogue, checkpoint, named)
+        cases = _verified(again.source, said, catalogue, folder, end, starts)
     if again.changed:
         say(f"warning: {again.changed}")
     same = _print_findings(cases)
@@ -245,7 +265,9 @@ def _options(run: Any, partitions: int | None, sort: bool, close: bool | None) -
     return partitions or run.options.partitions, sort or run.options.sort, close
 
 
-def _verified(source: Any, said: list[Any], catalogue: Any, folder: Path, close: bool | None) -> list[Any]:
+def _verified(
+    source: Any, said: list[Any], catalogue: Any, folder: Path, close: bool | None, starts: Any
+) -> list[Any]:
     """The alerts as cases, once the engine has decided anew."""
     from streams.replay import replay
     from streams.security import pseudonyms_for
@@ -258,8 +280,8 @@ def _verified(source: Any, said: list[Any], catalogue: Any, folder: Path, close:
     check = Verification(cases, pseudonyms_for(catalogue))
     with progress("verifying", source.total) as moved:
         replay(
-            check.entries(source.entries()), catalogue, topic=source.topic, close=ends, engine=check.engine,
-            progress=lambda _: moved(source.done),
+            check.entries(starts.entries(source)), catalogue, topic=source.topic, close=ends, engine=check.engine,
+            progress=lambda _: moved(source.done), begin=starts.part,
         )  # fmt: skip
     _check_versions(said, check.configurations or {catalogue.version}, folder)
     return cases

@@ -196,10 +196,16 @@ def _span(events: Path, since: str | None, until: str | None) -> tuple[Any, Any]
 
 def _play(run: Any, options: dict[str, Any], resume: bool) -> None:
     """To its end; KeyboardInterrupt if it was stopped."""
+    from streams.files import RecordingError
+
     if run.begin(options, resume=resume):
         say("warning: an unfinished replay was thrown away for this one; --resume would have gone on with it")
     with stoppable() as stopped, progress("replaying", run.source.total) as moved:
-        warning = run.play(moved, lambda: bool(stopped))
+        try:
+            warning = run.play(moved, lambda: bool(stopped))
+        except RecordingError:  # there is no going on with it
+            run.end()
+            raise
     if warning is None:
         say("what was done is kept: the same command with --resume goes on")
         raise KeyboardInterrupt

@@ -24,10 +24,9 @@ from config.schema import Catalogue
 from streams import processes
 from streams.engine import ENGINE_VERSION
 from streams.errors import ConfigError
-from streams.kafka_source import Range, TopicRange
 from streams.records import Alert
 from streams.replay import Result, result_of
-from streams.run_facts import SourceFacts, facts_of
+from streams.run_facts import SourceFacts, as_then, facts_of
 from streams.share import Share, trace, work
 from streams.sources import Opening
 from streams.traced import Trace
@@ -102,18 +101,16 @@ class Run:
         return None if None in found else {alert_id: one for each in found for alert_id, one in each.items()}
 
     def end(self) -> None:
-        """All is written elsewhere."""
+        """All is written elsewhere, or there is nothing to be had."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # there is something in it
+            self.folder.parent.rmdir()
 
 
 def taken_up(opening: Opening, out: Path) -> Opening:
     """The same of a topic as was to be read when the replay there was begun; of a file, the file."""
-    if not isinstance(opening, TopicRange):
-        return opening
     with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
-        (begun,) = msgspec.json.decode((out / UNFINISHED / FACTS).read_bytes(), type=_Begun).sources
-        ranges = {int(p): Range(*ends) for p, ends in (begun.offsets or {}).items()}
-        return opening._replace(ranges=ranges, ticks_end={int(p): end for p, end in (begun.ticks_end or {}).items()})
+        return as_then(opening, msgspec.json.decode((out / UNFINISHED / FACTS).read_bytes(), type=_Begun).sources)
     return opening
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct, json
 
 from config.schema import Catalogue
 from streams.engine import ENGINE_VERSION
-from streams.kafka_source import TopicRange
+from streams.kafka_source import Range, TopicRange
 from streams.replay import Result
 from streams.sources import Opening, Source
 
@@ -38,6 +38,14 @@ def facts_of(source: Source, opening: Opening) -> list[SourceFacts]:
         ends = {str(p): end for p, end in sorted(opening.ticks_end.items())}
         return [SourceFacts(source.name, source.kind, offsets=ranges, ticks_end=ends)]
     return [source_facts(name, path, source.kind) for name, path in source.files]
+
+
+def as_then(opening: Opening, facts: Sequence[SourceFacts]) -> Opening:
+    """The same part of a topic as these facts tell of; of a file, the file."""
+    if not isinstance(opening, TopicRange) or len(facts) != 1 or facts[0].offsets is None:
+        return opening
+    ranges = {int(p): Range(*ends) for p, ends in facts[0].offsets.items()}
+    return opening._replace(ranges=ranges, ticks_end={int(p): end for p, end in (facts[0].ticks_end or {}).items()})
 
 
 def source_facts(name: str, path: Path, kind: str) -> SourceFacts:

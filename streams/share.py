@@ -116,7 +116,7 @@ class _Saving:
             self.files.save(self.parts)
             now = time.monotonic()
             self.next = now + max(SAVE_SECONDS, (now - began) / SAVE_SHARE)
-        elif max(len(part.alerts) + len(part.dead) for part in self.parts.values()) > HELD_MAX:
+        elif any(len(part.alerts) + len(part.dead) > HELD_MAX for part in self.parts.values()):
             self.files.drain(self.parts)
         if stop:
             raise _StoppedError

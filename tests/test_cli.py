@@ -197,7 +197,11 @@ def test_a_full_disk_is_one_line(ripcurrent, tmp_path: Path, monkeypatch: pytest
     done = ripcurrent("replay", tmp_path / "events.jsonl", "--out", tmp_path / "out", "--partitions", "1")
     assert done.code == 1
     assert "No space left on device" in done.error
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".unfinished"]
+    monkeypatch.undo()
+    again = ripcurrent("replay", tmp_path / "events.jsonl", "--out", tmp_path / "out", "--partitions", "1", "--resume")
+    assert again.code == 0, "when there is room, what was done is not done again"
+    assert (tmp_path / "out" / "alerts.jsonl").read_bytes().count(b"\n") > 0
 
 
 def test_debug_shows_the_traceback_wherever_it_stands() -> None:

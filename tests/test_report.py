@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from streams.outcome import Rows, daily
-from streams.outcome_rows import EpisodeRow
 from streams.page import rendered
 from streams.page_html import shown, tag
 from streams.page_table import SHOWN_MAX, Cell, Heading, table
@@ -130,11 +129,7 @@ def test_any_outcome_has_a_report_whose_figures_are_those_of_the_rows(case: Any)
 def test_an_episode_that_opened_in_the_warm_up_is_marked() -> None:
     assert "warm-up" not in said(many_rows(3))
 
-    class Colder(EpisodeRow, frozen=True, kw_only=True):
-        cold: bool
-
-    values = {name: getattr(episode(0), name) for name in EpisodeRow.__struct_fields__}
-    rows: list[Struct] = [Colder(**values, cold=True), episode(1)]
+    rows: list[Struct] = [structs.replace(episode(0), cold=True), episode(1)]
     text = said({"episodes": rows, "daily": daily(rows)})  # type: ignore[arg-type]
     assert text.count("warm-up") == 2  # beside the episode, and in its row
 
