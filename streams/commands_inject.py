@@ -50,6 +50,7 @@ def inject(
     from streams.inject import plan_episodes
     from streams.injected import Injected
     from streams.scenario import read_injection
+    from streams.scorecard import LOOKALIKE, is_episode
     from streams.simulate import write_labels
 
     check_parent(labels)
@@ -71,11 +72,12 @@ def inject(
         with progress("writing", source.bytes_total) as moved:
             converter = Converter(Injected(source, plan.events), progress=moved)
             converter.write(out)
-    alike = sum(label.kind.startswith("lookalike:") for label in plan.labels)
+    episodes = sum(map(is_episode, plan.labels))
+    alike = sum(label.kind.startswith(LOOKALIKE) for label in plan.labels)
     more = f" and {alike} lookalikes" if alike else ""
     output().print(
         f"{converter.records - len(plan.events):,} records of {source.name} and {len(plan.events):,} that are planted "
-        f"to {out}\n{len(plan.labels) - alike} planted episodes{more} to {labels}",
+        f"to {out}\n{episodes} planted episodes{more} to {labels}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     if plan.short:

@@ -27,6 +27,7 @@ from streams.command_line import (
     epilog=examples(
         "ripcurrent replay events.jsonl --out out/",
         "ripcurrent replay events.jsonl --out out/ --labels labels.csv",
+        "ripcurrent replay today.jsonl.gz --out out/ --labels cases      [dim]# what reviewers decided[/dim]",
         "ripcurrent replay today.jsonl.gz --out out/ --config my-config/",
         "ripcurrent replay lake/events/ --out out/ --sort      [dim]# Parquet[/dim]",
     )
@@ -55,7 +56,11 @@ def replay(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="True episodes, as CSV: prints what was caught and what was false."),
+        typer.Option(
+            metavar="FILE|cases",
+            help="True episodes, as CSV: prints what was caught and what was false. Or what reviewers decided: "
+            "`cases`, the case.decided events of EVENTS.",
+        ),
     ] = None,
     tables: Annotated[
         bool | None,
@@ -75,6 +80,7 @@ def replay(
     from functools import partial
 
     from streams import replay as replayer
+    from streams.command_labels import truth_of
     from streams.engine import Engine
     from streams.run_facts import run_facts, source_facts
     from streams.security import pseudonyms_for
@@ -85,25 +91,25 @@ def replay(
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
     catalogue = catalogue_of(settings_from(config=config).config)
     pseudonyms = pseudonyms_for(catalogue)
-    true = None if labels is None else _labels(labels)
+    truth = truth_of(labels)
     began = time.monotonic()
     with source_of(events, partitions, sort) as source, progress("replaying", source.bytes_total) as moved:
         ends = source.kind == "events" if close is None else close
         sources = [source_facts(name, path, source.kind) for name, path in source.files]
         result = replayer.replay(
-            source.entries(), catalogue, topic=source.topic,
+            truth.watched(source.entries()), catalogue, topic=source.topic,
             close=ends, progress=lambda _: moved(source.bytes_read), engine=partial(Engine, pseudonyms=pseudonyms),
         )  # fmt: skip
+        truth.check(result, source.name)
     took = {"replay_seconds": round(time.monotonic() - began, 3)}
     options = {
         "partitions": partitions, "sort": sort, "close": ends, "config": config, "labels": labels,
         "tables": with_tables,
     }  # fmt: skip
     run = run_facts(result, catalogue, sources, options)
-    write_outcome(result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took)
+    write_outcome(result, out, catalogue, run, labels=truth.found, topic=source.topic, tables=with_tables, timings=took)
     _print_result(result, out)
-    if true is not None:
-        _print_scorecard(result, true)
+    truth.tell(result)
 
 
 def _print_result(result: Any, out: Path) -> None:
@@ -149,33 +155,6 @@ def _by_reason(dead: list[Any]) -> dict[str, int]:
     return dict(sorted(reasons.items()))
 
 
-def _labels(path: Path) -> list[Any]:
-    from streams.labels import read_labels
-
-    try:
-        return list(read_labels(path))
-    except FileNotFoundError:
-        raise Refused(f"{path}: there is no such file; is the path right?") from None
-    except (ValueError, TypeError) as error:  # a short row has None for a number
-        text = str(error)
-        raise Refused(text if text.startswith(str(path)) else f"{path}: is no file of labels: {text}") from None
-
-
-def _print_scorecard(result: Any, labels: list[Any]) -> None:
-    from streams.labels import read_kinds
-    from streams.scorecard import LOOKALIKE, score
-    from streams.tables import scorecard_lines, scorecard_table
-
-    kinds = read_kinds()
-    told = {label.kind for label in labels if not label.kind.startswith(LOOKALIKE)}
-    if unknown := sorted(told - kinds.keys()):
-        say(f"warning: no signal speaks for {', '.join(unknown)} (config/kinds.yaml): those episodes can't be caught")
-    card = score(result.alerts, labels, kinds)
-    output().print(scorecard_table(card, "Labelled episodes"))
-    for line in scorecard_lines(card, result.creators, result.days):
-        output().print(line, highlight=False)
-
-
 @app.command(
     epilog=examples(
         "ripcurrent calibrate last-month.jsonl --budget 2",
@@ -203,11 +182,12 @@ def calibrate(
     move together, so that one number is enough; those of rules, which count steps or points, stay.
     """
     from streams import calibrate as calibrator
+    from streams.command_labels import labels_of
     from streams.labels import read_kinds
     from streams.tables import budget_table
 
     catalogue = catalogue_of(settings_from(config=config).config)
-    true = [] if labels is None else _labels(labels)
+    true = [] if labels is None else labels_of(labels)
     with source_of(events, partitions, sort) as source, progress("listening", source.bytes_total) as moved:
         heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.bytes_read))
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())

@@ -21,7 +21,7 @@ from streams.observed import Habit, OrderBook, Survey, Unit, days_between
 from streams.observed_world import OBSERVED, creators_of, observed_world
 from streams.records import Event, decode_event
 from streams.scenario import Injection, ScenarioError
-from streams.scorecard import LOOKALIKE, Label
+from streams.scorecard import COVERED, LOOKALIKE, Label
 from streams.simulate import CHUNK, Who, arrival, emitted, streams_of, wire_of
 from streams.simulate_plant import World, lookalikes, plant
 from streams.simulate_rows import Rows, chosen, joined
@@ -46,7 +46,7 @@ class PlantedEvent(NamedTuple):
 
 class Plan(NamedTuple):
     events: list[PlantedEvent]  # in the order of their arrival
-    labels: list[Label]
+    labels: list[Label]  # and, of each, that only there somebody knows what is true
     short: dict[str, tuple[int, int]]  # kind: planted, asked for; where they differ
 
 
@@ -73,6 +73,7 @@ def plan_episodes(source: Source, injection: Injection, progress: Callable[[int]
     labels += theirs
     events = _wired(world, survey, units, book, added + alike, rng["planted arrival"]) if labels else []
     named = [msgspec.structs.replace(x, creator_id=creators_of(units)[int(x.creator_id[2:])]) for x in labels]
+    named += [msgspec.structs.replace(label, kind=COVERED) for label in named]
     named.sort(key=lambda x: (x.start_ms, x.creator_id, x.kind))
     return Plan(events, named, _short(spec, named))
 

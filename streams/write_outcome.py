@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,12 +20,11 @@ from msgspec import to_builtins
 from config.schema import Catalogue
 from streams.errors import RipcurrentError
 from streams.files import FULL, whole_path
-from streams.outcome import Rows
+from streams.outcome import Rows, Truth
 from streams.outcome_rows import TABLES
 from streams.recording import TOPIC
 from streams.replay import Result, write_result
 from streams.run_facts import run_json
-from streams.scorecard import Label
 from streams.write_arrow import rows_of, write_parquet
 from streams.write_csv import write_csv
 from streams.write_duckdb import write_duckdb
@@ -47,7 +46,7 @@ def missing() -> list[str]:
 
 def write_outcome(
     result: Result, folder: Path, catalogue: Catalogue, run: Mapping[str, Any], *,
-    labels: Sequence[Label] | None = None, topic: str = TOPIC, tables: bool = True,
+    labels: Truth | None = None, topic: str = TOPIC, tables: bool = True,
     timings: Mapping[str, float] | None = None,
 ) -> None:  # fmt: skip
     """`tables`: also Parquet, DuckDB and Excel. `run` is what run.json says, `timings` what took how long so far."""

@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from streams.columns import Record
 from streams.inject import PlantedEvent, plan_episodes
 from streams.injected import Injected, Waiting
-from streams.labels import read_labels
+from streams.labels import read_kinds, read_labels
 from streams.recording import Recording, write_recording
 from streams.scenario import Injection, read_injection
+from streams.scorecard import is_episode, score
 from streams.simulate import Plan, Simulation, simulate, write_jsonl
 from streams.spread import partition_of
 from streams.ticks import Tick
+from tests.outcomes import opened
 from tests.test_cli import ripcurrent as ripcurrent
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -129,7 +131,7 @@ def test_episodes_are_of_active_creators_within_the_recording_and_apart(quiet: P
     plan = plan_episodes(Recording(quiet), injection)
     assert [event.arrived_at for event in plan.events] == sorted(event.arrived_at for event in plan.events)
     mine: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for label in plan.labels:
+    for label in filter(is_episode, plan.labels):
         assert T0 <= label.start_ms <= label.end_ms < T0 + DAYS * DAY
         mine[label.creator_id].append((label.start_ms, label.end_ms))
     assert mine.keys() <= {json.loads(line)["creator_id"] for line in quiet.read_bytes().splitlines()}
@@ -142,15 +144,26 @@ def test_named_creators_are_the_only_ones_that_get_episodes(quiet: Path) -> None
     busy = json.loads(quiet.read_bytes().splitlines()[0])["creator_id"]
     plan = plan_episodes(Recording(quiet), Injection(creators=(busy,), kinds={"report_wave": Plan(count=3)}))
     assert {label.creator_id for label in plan.labels} == {busy}
-    assert plan.short == {"report_wave": (len(plan.labels), 3)}
+    assert plan.short == {"report_wave": (sum(map(is_episode, plan.labels)), 3)}
 
 
 def test_lookalikes_are_planted_only_where_the_scenario_names_them(quiet: Path) -> None:
     one = {"report_wave": Plan()}
     without = plan_episodes(Recording(quiet), Injection(kinds=one))
     plan = plan_episodes(Recording(quiet), Injection(kinds=one, lookalikes={"viral_video": None}))
-    assert [label.kind for label in without.labels] == ["report_wave"]
-    assert {label.kind for label in plan.labels} == {"report_wave", "lookalike:viral_video"}
+    assert {label.kind for label in without.labels} == {"report_wave", "covered"}
+    assert {label.kind for label in plan.labels} == {"report_wave", "lookalike:viral_video", "covered"}
+
+
+def test_what_is_wrong_in_the_recording_itself_is_called_neither_true_nor_false(quiet: Path) -> None:
+    plan = plan_episodes(Recording(quiet), Injection(kinds={"report_wave": Plan(count=2)}))
+    one = next(filter(is_episode, plan.labels))
+    theirs = opened("theirs", "c_other", "refund_rate", one.start_ms, market=one.market)
+    beside = opened("beside", one.creator_id, "refund_rate", one.start_ms, market=one.market)
+    right = opened("right", one.creator_id, "report_spike", one.start_ms, market=one.market)
+    card = score([theirs, beside, right], plan.labels, read_kinds())
+    assert (card.false, card.unlabelled, card.partial) == (("beside",), ("theirs",), True)
+    assert (sum(one.caught for one in card.episodes), len(card.episodes)) == (1, 2)
 
 
 # ---- where it stands -------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ CORE = {  # pure: no clock, no randomness, no I/O
     "streams.duplicates", "streams.engine", "streams.entities", "streams.errors", "streams.evidence", "streams.grounds",
     "streams.judging", "streams.links", "streams.lives", "streams.market", "streams.money", "streams.patterns",
     "streams.plan", "streams.policy", "streams.pseudonyms", "streams.rates", "streams.reasons", "streams.records",
-    "streams.outcome", "streams.outcome_rows", "streams.outcome_score", "streams.scorecard",
+    "streams.cases", "streams.outcome", "streams.outcome_rows", "streams.outcome_score", "streams.scorecard",
     "streams.state", "streams.tally",
     "streams.dating", "streams.levels", "streams.rulebook", "streams.series", "streams.succession", "streams.unrest",
     "streams.windows",
