@@ -86,7 +86,7 @@ def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
     lines = [f"{card.n_alerts} alerts, {len(card.false)} of them right about no label and so false"]
     lines[0] += f" ({by})" if by else ""
     if card.partial:
-        lines.append(f"{len(card.unlabelled)} more are unlabelled: nobody looked there; they count as neither")
+        lines.append(f"{len(card.unlabelled)} of them unlabelled: nobody looked there, so they count as neither")
     if card.lookalikes:
         each = ", ".join(f"{one.kind.removeprefix(LOOKALIKE)} {one.alerted}/{one.planted}" for one in card.lookalikes)
         lines.append(f"lookalikes of which something was said, though nothing is wrong: {each}")

@@ -133,7 +133,7 @@ def test_where_nobody_is_named_everybody_may_be_looked_at(ripcurrent: Any, folde
     (folder / "labels.csv").write_text(HEADER + ",TH,covered,1,2\n")
     done = replay(ripcurrent, *WITH_LABELS)
     assert (done.code, done.err) == (0, "")
-    assert "1 more are unlabelled" in done.out
+    assert "1 of them unlabelled" in done.out
 
 
 # ---- no room ---------------------------------------------------------------------------------------------------

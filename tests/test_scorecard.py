@@ -107,6 +107,6 @@ def test_what_is_covered_is_no_episode_and_lowers_no_recall() -> None:
 
 def test_where_only_a_part_was_looked_at_no_rate_is_printed_and_what_is_unlabelled_is() -> None:
     lines = scorecard_lines(score([opened("a", "c_1"), opened("b", "c_2")], [covered("c_1")], KINDS), 10, 20.0)
-    assert lines[1] == "1 more are unlabelled: nobody looked there; they count as neither"
+    assert lines[1] == "1 of them unlabelled: nobody looked there, so they count as neither"
     assert not any("creator-days" in line for line in lines)
     assert any("creator-days" in line for line in scorecard_lines(score([opened("a")], [], KINDS), 10, 20.0))

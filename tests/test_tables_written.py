@@ -30,8 +30,7 @@ from streams import write_duckdb, write_excel, write_outcome
 from streams.files import whole_path
 from streams.outcome import Rows
 from streams.outcome_rows import TABLES, Column, columns
-from streams.recording import Recording
-from streams.replay import Result, replay
+from streams.replay import Result
 from streams.run_facts import run_facts, source_facts
 from streams.scorecard import Label
 from streams.write_arrow import rows_of, tables
@@ -130,7 +129,7 @@ def test_the_example_of_the_documents_makes_arrow_tables(tmp_path: Path, monkeyp
     (tmp_path / "events.jsonl").write_bytes(b"\n".join(takeover()))
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parent.parent / "docs" / "replay.md").read_text(encoding="utf-8")
-    known: dict[str, Any] = {"Path": Path, "Recording": Recording, "load": load, "replay": replay, "tables": tables}
+    known: dict[str, Any] = {}
     exec(page.split("```python\n")[1].split("```")[0], known)
     assert known["episodes"].column("signal").to_pylist() == ["account_takeover"]
 
