@@ -72,7 +72,8 @@ def plan_episodes(source: Source, injection: Injection, progress: Callable[[int]
     alike, theirs = lookalikes(world, labels, rng["lookalikes"])
     labels += theirs
     events = _wired(world, survey, units, book, added + alike, rng["planted arrival"]) if labels else []
-    named = [msgspec.structs.replace(x, creator_id=creators_of(units)[int(x.creator_id[2:])]) for x in labels]
+    ids = creators_of(units)
+    named = [msgspec.structs.replace(x, creator_id=ids[int(x.creator_id.removeprefix("c_"))]) for x in labels]
     named += [msgspec.structs.replace(label, kind=COVERED) for label in named]
     named.sort(key=lambda x: (x.start_ms, x.creator_id, x.kind))
     return Plan(events, named, _short(spec, named))
@@ -137,9 +138,10 @@ def _candidates(survey: Survey, spec: Simulation, injection: Injection, rng: np.
     taken: list[Unit] = []
     orders = 0
     for unit in (unit for unit in known if unit in found):
-        orders += survey.units[unit].orders
-        if len(taken) < CANDIDATES and orders <= ORDERS_MAX:
+        mine = survey.units[unit].orders
+        if len(taken) < CANDIDATES and orders + mine <= ORDERS_MAX:
             taken.append(unit)
+            orders += mine
     return sorted(taken, key=lambda unit: -survey.units[unit].events)
 
 

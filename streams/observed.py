@@ -94,12 +94,13 @@ class Survey:
 
         >>> survey = Survey()
         >>> survey.hours.update({10: 5_000, 40: 5_000, 9_000: 1})
+        >>> survey.events = 10_001
         >>> [ms // HOUR for ms in survey.span()]
         [10, 41]
         """
-        stray, seen, inside = STRAY * self.hours.total(), 0, []
+        stray, seen, inside = STRAY * self.events, 0, []
         for hour, n in sorted(self.hours.items()):
-            if seen + n > stray and seen < self.hours.total() - stray:
+            if seen + n > stray and seen < self.events - stray:
                 inside.append(hour)
             seen += n
         return (inside[0] * HOUR, (inside[-1] + 1) * HOUR) if inside else (0, 0)
