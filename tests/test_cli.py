@@ -108,7 +108,7 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(ripcurrent) -> None
         (("replay", "events.jsonl", "--out", "out", "--partitions", "0"), "--partitions"),
         (("replay", "events.jsonl", "--out", "out", "--labels", "nope.csv"), "nope.csv: there is no such file"),
         (("replay", "events.jsonl", "--out", "out", "--labels", "events.jsonl"), "expected the columns"),
-        (("replay", "events.jsonl", "--out", "out", "--labels", "bad.csv"), "bad.csv: line 2: start_ms and end_ms are "),
+        (("replay", "events.jsonl", "--out", "out", "--labels", "bad.csv"), "bad.csv: line 2: start_ms and end_ms"),
         (("replay", "events.jsonl", "--out", "out", "--config", "nope"), "--config is 'nope'"),
         (("simulate",), "either --out FILE or --topic"),
         (("simulate", "--out", "a", "--topic"), "either --out FILE or --topic"),
