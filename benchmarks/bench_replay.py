@@ -43,6 +43,7 @@ HERE = Path(__file__).resolve().parent
 CODE = Path(streams.__file__).resolve().parent.parent
 SHIPPED = Path(config.__file__).parent
 PARTITIONS = 4
+GOAL = 1_000_000  # events a second from Parquet, with all shipped signals
 ONE = "hourly_orders"
 SIGNAL = """title: Hourly orders
 question: Does this creator get many more orders in an hour than usual?
@@ -217,6 +218,10 @@ def text(args: argparse.Namespace, events: int, rate: dict[str, float], core: di
             found = f"{said['found'][row.key]:,} {'alerts' if row in OURS else 'windows'}"
             rates = f"{rate[row.key]:,.0f} | {core[row.key]:,.0f} | x {core[row.key] / core['one_signal']:,.2f}"
             lines.append(f"| {row.title} | {rates} | {said['peak_bytes_by'][row.key] / 2**20:,.0f} MiB | {found} |")
+    if (load := said["machine"]["load"]) > 1:
+        lines += ["", f"**The machine was busy** (load {load:g} when it began): read the column of core seconds."]
+    if rate["parquet"] < GOAL:
+        lines += ["", f"The goal of {GOAL:,} events/s from Parquet with all shipped signals is **not met**."]
     return [
         *lines,
         "",
