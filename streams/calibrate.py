@@ -23,7 +23,7 @@ from streams.pseudonyms import Pseudonyms
 from streams.recording import TOPIC
 from streams.replay import replay
 from streams.rulebook import Rulebook, looser
-from streams.scorecard import GRACE_MS, LOOKALIKE, Label
+from streams.scorecard import COVERED, GRACE_MS, LOOKALIKE, Label
 from streams.ticks import Tick
 
 LOWEST, HIGHEST, STEP = -1.5, 3.0, 0.1  # offsets that are tried, in the score's unit
@@ -121,7 +121,8 @@ def curves(
     """From one or more recordings, each with the labels of what truly happened in it (none: nothing did)."""
     false = np.zeros((len(signals), len(OFFSETS)), dtype=np.int64)
     caught: list[np.ndarray] = []  # (n_signals, n_offsets) bool for each episode
-    for (heard, _), labels in runs:
+    for (heard, _), given in runs:
+        labels = [label for label in given if label.kind != COVERED]
         mine: dict[tuple[str, str], list[Label]] = defaultdict(list)
         for label in labels:
             mine[label.creator_id, label.market].append(label)

@@ -18,6 +18,7 @@ from streams import (  # they fill `app`, in the order of the help
     commands_cluster,  # noqa: F401
     commands_dlq,  # noqa: F401
     commands_events,  # noqa: F401
+    commands_inject,  # noqa: F401
     commands_replay,  # noqa: F401
     commands_sources,  # noqa: F401
 )

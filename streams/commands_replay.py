@@ -32,6 +32,7 @@ from streams.command_line import (
     epilog=examples(
         "ripcurrent replay events.jsonl --out out/",
         "ripcurrent replay events.jsonl --out out/ --labels labels.csv",
+        "ripcurrent replay today.jsonl.gz --out out/ --labels cases      [dim]# what reviewers decided[/dim]",
         "ripcurrent replay today.jsonl.gz --out out/ --config my-config/",
         "ripcurrent replay lake/events/ --out out/ --sort --warmup 14d      [dim]# Parquet[/dim]",
         "ripcurrent replay kafka: --since 2026-01-05 --out out/",
@@ -62,7 +63,11 @@ def replay(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="True episodes, as CSV: prints what was caught and what was false."),
+        typer.Option(
+            metavar="FILE|cases",
+            help="True episodes, as CSV: prints what was caught and what was false. Or what reviewers decided: "
+            "`cases`, the case.decided events of EVENTS.",
+        ),
     ] = None,
     tables: Annotated[
         bool | None,
@@ -120,6 +125,7 @@ def replay(
     """
     import time
 
+    from streams.command_labels import CASES, truth_of
     from streams.replay_run import Run, taken_up
     from streams.run_facts import run_facts
     from streams.security import pseudonyms_for
@@ -131,14 +137,15 @@ def replay(
         raise Refused(f"--out {out}: is a file; expected a folder, made if it is not there")
     settings = settings_from(config=config, bootstrap_servers=bootstrap_servers, topic_prefix=topic_prefix)
     catalogue, decides = _catalogues(settings.config, config, from_checkpoint)
-    true, began = None if labels is None else _labels(labels), time.monotonic()
+    truth, began = truth_of(labels), time.monotonic()
     options: dict[str, Any] = {"partitions": partitions, "sort": sort, "from_checkpoint": from_checkpoint}
     with opening_of(events, partitions, sort, settings, _span(events, since, until)) as opening:
         read = taken_up(opening, out) if resume else opening
-        share = Share(read, decides, pseudonyms_for(catalogue), close, from_checkpoint)
+        share = Share(read, decides, pseudonyms_for(catalogue), close, from_checkpoint, labels == CASES)
         run = Run(out, share, catalogue, workers)
         _play(run, options, resume)
         result = run.result().after_warmup(cold)
+        truth.check(result, run)
         measured = _traces(run, result, traces)
     took = {"replay_seconds": round(time.monotonic() - began, 3), "workers": len(run.shares)}
     options |= {
@@ -147,12 +154,11 @@ def replay(
     }  # fmt: skip
     facts = run_facts(result, catalogue, run.sources, options)
     write_outcome(
-        result, out, catalogue, facts, labels=true, topic=run.source.topic, tables=with_tables, timings=took,
+        result, out, catalogue, facts, labels=truth.found, topic=run.source.topic, tables=with_tables, timings=took,
         minutes_per_case=minutes_per_case, traces=measured,
     )  # fmt: skip
     _print_result(result, out)
-    if true is not None:
-        _print_scorecard(result, true)
+    truth.tell(result)
     run.end()
 
 
@@ -279,34 +285,6 @@ def _by_reason(dead: list[Any]) -> dict[str, int]:
     return dict(sorted(reasons.items()))
 
 
-def _labels(path: Path) -> list[Any]:
-    from streams.labels import read_labels
-
-    try:
-        return list(read_labels(path))
-    except FileNotFoundError:
-        raise Refused(f"{path}: there is no such file; is the path right?") from None
-    except (ValueError, TypeError) as error:  # a short row has None for a number
-        text = str(error)
-        raise Refused(text if text.startswith(str(path)) else f"{path}: is no file of labels: {text}") from None
-
-
-def _print_scorecard(result: Any, labels: list[Any]) -> None:
-    from streams.labels import read_kinds
-    from streams.scorecard import LOOKALIKE, score
-    from streams.tables import scorecard_lines, scorecard_table
-
-    kinds, warm = read_kinds(), result.warm
-    labels = [label for label in labels if label.start_ms >= result.warm_at]
-    told = {label.kind for label in labels if not label.kind.startswith(LOOKALIKE)}
-    if unknown := sorted(told - kinds.keys()):
-        say(f"warning: no signal speaks for {', '.join(unknown)} (config/kinds.yaml): those episodes can't be caught")
-    card = score(warm.alerts, labels, kinds)
-    output().print(scorecard_table(card, "Labelled episodes"))
-    for line in scorecard_lines(card, warm.creators, warm.days):
-        output().print(line, highlight=False)
-
-
 @app.command(
     epilog=examples(
         "ripcurrent calibrate last-month.jsonl --budget 2",
@@ -334,11 +312,12 @@ def calibrate(
     move together, so that one number is enough; those of rules, which count steps or points, stay.
     """
     from streams import calibrate as calibrator
+    from streams.command_labels import labels_of
     from streams.labels import read_kinds
     from streams.tables import budget_table
 
     catalogue = catalogue_of(settings_from(config=config).config)
-    true = [] if labels is None else _labels(labels)
+    true = [] if labels is None else labels_of(labels)
     with source_of(events, partitions, sort) as source, progress("listening", source.total) as moved:
         heard = calibrator.listen(source.entries(), catalogue, source.topic, lambda _: moved(source.done))
     found = calibrator.curves([(heard, true)], sorted(catalogue.signals), read_kinds())

@@ -3,19 +3,21 @@
     rows = outcome(replay(…), titles={"refund_rate": "Refunds"})
     rows["episodes"], rows["daily"]
 
-Without labels nothing is said to be true or false. With labels, what is true is what `scorecard.py` says.
+Without labels nothing is said to be true or false. With labels, what is true is what `scorecard.py` says; with cases
+(`cases.py`) what reviewers decided.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from streams.cases import Cases, case_rows
 from streams.outcome_rows import DailyRow, EpisodeRow, GroupRow
 from streams.outcome_score import Kinds, Replayed, labelled, scorecard, true_labels
 from streams.records import Alert
-from streams.scorecard import HOUR_MS, Label, is_true
+from streams.scorecard import HOUR_MS, Label, coverage, is_covered, is_true
 from streams.windows import NEVER
 
 DAY_MS = 86_400_000
@@ -23,20 +25,28 @@ SEVERITIES = ("info", "warning", "critical")
 OVER = ("resolved", "retracted")
 
 Rows = dict[str, Sequence[Struct]]
+Truth = Sequence[Label] | Cases  # what an alert is held against
 
 
 def outcome(
-    result: Replayed, titles: Mapping[str, str], labels: Sequence[Label] | None = None, kinds: Kinds | None = None
+    result: Replayed, titles: Mapping[str, str], labels: Truth | None = None, kinds: Kinds | None = None
 ) -> Rows:
-    """The tables by name: `episodes` and `daily`; where labels are given, be it none at all, `labels`, `scorecard`."""
+    """The tables by name: `episodes` and `daily`; where labels are given, be it none at all, `labels`, `scorecard`;
+    with cases `scorecard` and `cases`.
+    """
     kinds = kinds or {}
     rows = episodes(result.alerts, result.shadow, titles, labels, kinds, result.warm_at)
     found: Rows = {"episodes": rows, "daily": daily(rows)}
-    if labels is not None:
-        warm = result.warm
-        found["labels"] = labelled(warm.alerts, labels, kinds, result.warm_at)
+    if labels is None:
+        return found
+    warm, told = result.warm, [row for row in rows if not row.cold]
+    if isinstance(labels, Cases):
+        found["scorecard"] = scorecard(warm, told, (), kinds, partial=True)
+        found["cases"] = case_rows(labels, [*result.alerts, *result.shadow])
+    else:
         true = [label for label in labels if label.start_ms >= result.warm_at]
-        found["scorecard"] = scorecard(warm, [row for row in rows if not row.cold], true, kinds)
+        found["labels"] = labelled(warm.alerts, labels, kinds, result.warm_at)
+        found["scorecard"] = scorecard(warm, told, true, kinds, partial=coverage(labels) is not None)
     return found
 
 
@@ -45,10 +55,11 @@ def outcome(
 
 def episodes(
     told: Iterable[Alert], aside: Iterable[Alert], titles: Mapping[str, str],
-    labels: Sequence[Label] | None = None, kinds: Kinds | None = None, warm_at: int = NEVER,
+    labels: Truth | None = None, kinds: Kinds | None = None, warm_at: int = NEVER,
 ) -> list[EpisodeRow]:  # fmt: skip
     """One row for each alert id, by opening time, creator, signal and market."""
-    mine = true_labels(labels or ())
+    mine = true_labels(() if labels is None or isinstance(labels, Cases) else labels)
+    judge = _judge(labels)
     rows = []
     for shadow, alerts in ((False, told), (True, aside)):
         revisions: dict[str, list[Alert]] = {}
@@ -57,8 +68,19 @@ def episodes(
         for each in revisions.values():
             each.sort(key=lambda alert: alert.revision)
             match = _match(each, mine.get(each[0].entity.id, ()), kinds or {})
-            rows.append(_episode(each, shadow, titles, match, labels is not None, warm_at))
+            verdict = "true" if match else judge(each[0])
+            rows.append(_episode(each, shadow, titles, match, verdict, warm_at))
     return sorted(rows, key=lambda row: (row.opened_at, row.creator_id, row.signal, row.market, row.alert_id))
+
+
+def _judge(labels: Truth | None) -> Callable[[Alert], str]:
+    """The verdict on an alert that is right about no label."""
+    if labels is None:
+        return lambda _: "unlabelled"
+    if isinstance(labels, Cases):
+        return labels.verdict
+    cover = coverage(labels)
+    return lambda alert: "false" if is_covered(alert, cover) else "unlabelled"
 
 
 class _Match(NamedTuple):
@@ -86,7 +108,7 @@ def peak(revisions: Iterable[Alert]) -> Alert:
 
 
 def _episode(
-    revisions: Sequence[Alert], shadow: bool, titles: Mapping[str, str], match: _Match | None, labelled: bool,
+    revisions: Sequence[Alert], shadow: bool, titles: Mapping[str, str], match: _Match | None, verdict: str,
     warm_at: int,
 ) -> EpisodeRow:  # fmt: skip
     first, last, top = revisions[0], revisions[-1], peak(revisions)
@@ -106,8 +128,7 @@ def _episode(
         config_version=last.config_version, shadow=shadow,
         label_kind=None if label is None else label.kind, label_started_at=None if label is None else label.start_ms,
         delay_hours=None if match is None else (match.at - match.label.start_ms) / HOUR_MS,
-        verdict="unlabelled" if not labelled else "false" if match is None else "true",
-        cold=first.opened_at < warm_at,
+        verdict=verdict, cold=first.opened_at < warm_at,
     )  # fmt: skip
 
 

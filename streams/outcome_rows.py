@@ -58,7 +58,7 @@ class EpisodeRow(Struct, frozen=True):
     label_kind: Annotated[str | None, is_("kind of the label that it is right about; null without")]
     label_started_at: Annotated[int | None, instant("start of that label")]
     delay_hours: Annotated[float | None, is_("from there to the end of its first window that was right")]
-    verdict: Annotated[str, is_("true or false beside the labels; unlabelled where no labels were given")]
+    verdict: Annotated[str, is_("true or false by labels or decided cases; unlabelled where neither says anything")]
     cold: Annotated[bool, is_("opened during the warm-up; in no row of the scorecard")]
 
 
@@ -92,9 +92,9 @@ class LabelRow(Struct, frozen=True):
 
 
 class ScoreRow(Struct, frozen=True):
-    """How good alerts were, by signal, by market, by size of creator, and by all three. Only with labels; only alerts
-    that were told, and nothing of the warm-up. A column that a row is not grouped by is null. Creators of unknown size
-    are in no row by size.
+    """How good alerts were, by signal, by market, by size of creator, and by all three. Only with labels or cases; only
+    alerts that were told, and nothing of the warm-up. A column that a row is not grouped by is null. Creators of
+    unknown size are in no row by size.
     """
 
     about: Annotated[str, is_("what the row is of: all, signal, market, size, or signal+market+size")]
@@ -102,16 +102,31 @@ class ScoreRow(Struct, frozen=True):
     market: Annotated[str | None, is_("ISO 3166-1 code")]
     size: Annotated[str | None, is_("records of the creator in a day, on average")]
     alerts: Annotated[int, is_("alerts told")]
-    true_alerts: Annotated[int, is_("right about a label")]
-    false_alerts: Annotated[int, is_("right about none")]
-    precision: Annotated[float | None, is_("true of alerts; null without alerts")]
+    true_alerts: Annotated[int, is_("right about a label, or confirmed by a case")]
+    false_alerts: Annotated[int, is_("right about no label though somebody looked, or rejected by a case")]
+    precision: Annotated[float | None, is_("true of those true or false; null without any")]
     precision_low: Annotated[float | None, is_("lower end of its Wilson 95 % interval")]
     precision_high: Annotated[float | None, is_("upper end")]
     labels: Annotated[int, is_("true episodes; where a signal is named, those of kinds that it may speak for")]
     caught: Annotated[int, is_("of those, about how many an alert of the row's signal was right; without, of any")]
     recall: Annotated[float | None, is_("caught of labels; null without labels")]
     creator_days: Annotated[float, is_("creators at the end of the input, times days of event time behind the warm-up")]
-    false_per_1000: Annotated[float | None, is_("false alerts in 1,000 creator-days")]
+    false_per_1000: Annotated[
+        float | None, is_("false alerts in 1,000 creator-days; null where only a part was looked at")
+    ]
+    unlabelled_alerts: Annotated[int, is_("neither true nor false: nobody looked, or the case is unclear")]
+
+
+class CaseRow(Struct, frozen=True):
+    """One row for each alert that a reviewer decided on. Only with cases as labels."""
+
+    alert_id: Annotated[str, is_("of the alert that was decided on")]
+    creator_id: Annotated[str, is_("whose case it is")]
+    market: Annotated[str, is_("ISO 3166-1 code")]
+    decision: Annotated[str, is_("the newest: confirmed, rejected or unclear")]
+    decided_at: Annotated[int, instant("when it was decided")]
+    raised: Annotated[bool, is_("whether this replay raised that alert too")]
+    signal: Annotated[str | None, is_("of that alert; null if it was not raised")]
 
 
 class GroupRow(Struct, frozen=True):
@@ -128,7 +143,7 @@ class GroupRow(Struct, frozen=True):
 
 
 TABLES: Mapping[str, type[Struct]] = MappingProxyType(
-    {"episodes": EpisodeRow, "daily": DailyRow, "labels": LabelRow, "scorecard": ScoreRow}
+    {"episodes": EpisodeRow, "daily": DailyRow, "labels": LabelRow, "scorecard": ScoreRow, "cases": CaseRow}
 )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from streams.outcome_rows import EpisodeRow, LabelRow, ScoreRow
 from streams.records import Alert
-from streams.scorecard import HOUR_MS, LOOKALIKE, Label, false_alarm_rate, is_of_lookalike, is_true
+from streams.scorecard import COVERED, HOUR_MS, LOOKALIKE, Label, false_alarm_rate, is_episode, is_of_lookalike, is_true
 from streams.windows import NEVER
 
 Z_95 = 1.959963984540054  # of the normal distribution, two-sided
@@ -39,7 +39,7 @@ def true_labels(labels: Iterable[Label]) -> dict[str, list[Label]]:
     """The true episodes of each creator."""
     found: dict[str, list[Label]] = defaultdict(list)
     for label in labels:
-        if not label.kind.startswith(LOOKALIKE):
+        if is_episode(label):
             found[label.creator_id].append(label)
     return found
 
@@ -47,7 +47,7 @@ def true_labels(labels: Iterable[Label]) -> dict[str, list[Label]]:
 def labelled(
     told: Iterable[Alert], labels: Sequence[Label], kinds: Kinds, warm_at: int = NEVER
 ) -> list[LabelRow]:
-    """Each label and what became of it, by start, creator and kind."""
+    """Each label and what became of it, by start, creator and kind; not where somebody looked."""
     alerts: dict[str, list[Alert]] = defaultdict(list)
     for alert in told:
         alerts[alert.entity.id].append(alert)
@@ -58,7 +58,10 @@ def labelled(
         for alert in alerts.get(creator, ())
         if any(is_true(alert, label, kinds.get(label.kind, ())) for label in each)
     }
-    rows = [_label(label, alerts.get(label.creator_id, ()), true, kinds, warm_at) for label in labels]
+    rows = [
+        _label(label, alerts.get(label.creator_id, ()), true, kinds, warm_at)
+        for label in labels if label.kind != COVERED
+    ]  # fmt: skip
     return sorted(rows, key=lambda row: (row.started_at, row.creator_id, row.kind, row.market, row.ended_at))
 
 
@@ -109,6 +112,7 @@ class _Fact(NamedTuple):
     size: str | None
     signals: Collection[str]  # whose row it counts in
     good: Collection[str]  # an alert that is true, or the signals that caught a label
+    judged: bool = True  # whether anything is said of it
 
 
 class _Key(NamedTuple):
@@ -118,20 +122,25 @@ class _Key(NamedTuple):
     size: str | None = None
 
 
-def scorecard(result: Replayed, rows: Iterable[EpisodeRow], labels: Sequence[Label], kinds: Kinds) -> list[ScoreRow]:
-    """Alerts that were told beside labels: all, by signal, by market, by size, and by all three where there is any."""
+def scorecard(
+    result: Replayed, rows: Iterable[EpisodeRow], labels: Sequence[Label], kinds: Kinds, partial: bool = False
+) -> list[ScoreRow]:
+    """Alerts that were told beside labels: all, by signal, by market, by size, and by all three where there is any.
+    `partial` says that not everything was looked at.
+    """
     size = {creator: size_of(result.volumes.get(creator), result.days) for creator, _ in result.entities}
     size |= {label.creator_id: size_of(result.volumes.get(label.creator_id), result.days) for label in labels}
     told = [row for row in rows if not row.shadow]
     size |= {row.creator_id: size_of(result.volumes.get(row.creator_id), result.days) for row in told}
     said = [
-        _Fact(row.market, size[row.creator_id], (row.signal,), (row.signal,) if row.verdict == "true" else ())
+        _Fact(row.market, size[row.creator_id], (row.signal,), (row.signal,) if row.verdict == "true" else (),
+              row.verdict != "unlabelled")
         for row in told
     ]
     caught = _caught(result.alerts, labels, kinds)
     asked = [
         _Fact(label.market, size[label.creator_id], kinds.get(label.kind, ()), by)
-        for label, by in zip((x for x in labels if not x.kind.startswith(LOOKALIKE)), caught, strict=True)
+        for label, by in zip(filter(is_episode, labels), caught, strict=True)
     ]
     creators: dict[tuple[str | None, str | None], set[str]] = defaultdict(set)
     for creator, market in result.entities:
@@ -140,7 +149,7 @@ def scorecard(result: Replayed, rows: Iterable[EpisodeRow], labels: Sequence[Lab
     alerts, episodes = _counted(said), _counted(asked)
     keys = sorted(alerts.keys() | episodes.keys() | {_Key("all")}, key=_order)
     return [
-        _score(key, alerts[key], episodes[key], len(creators.get((key.market, key.size), ())) * result.days)
+        _score(key, alerts[key], episodes[key], len(creators.get((key.market, key.size), ())) * result.days, partial)
         for key in keys
     ]
 
@@ -152,18 +161,18 @@ def _caught(told: Iterable[Alert], labels: Sequence[Label], kinds: Kinds) -> lis
         alerts[alert.entity.id].append(alert)
     return [
         {a.signal for a in alerts.get(label.creator_id, ()) if is_true(a, label, kinds.get(label.kind, ()))}
-        for label in labels
-        if not label.kind.startswith(LOOKALIKE)
+        for label in filter(is_episode, labels)
     ]
 
 
 def _counted(facts: Iterable[_Fact]) -> defaultdict[_Key, list[int]]:
-    """[how many, how many of them good] by every key that they count in."""
-    found: defaultdict[_Key, list[int]] = defaultdict(lambda: [0, 0])
+    """[how many, how many of them good, of how many anything is said] by every key that they count in."""
+    found: defaultdict[_Key, list[int]] = defaultdict(lambda: [0, 0, 0])
 
     def count(key: _Key, good: bool) -> None:
         found[key][0] += 1
         found[key][1] += good
+        found[key][2] += fact.judged
 
     for fact in facts:
         count(_Key("all"), bool(fact.good))
@@ -183,11 +192,13 @@ def _order(key: _Key) -> tuple[int, str, str, int]:
     return by, key.signal or "", key.market or "", -1 if key.size is None else sizes.index(key.size)
 
 
-def _score(key: _Key, alerts: Sequence[int], labels: Sequence[int], creator_days: float) -> ScoreRow:
-    n, true = alerts
-    low, high = wilson(true, n) if n else (None, None)
+def _score(
+    key: _Key, alerts: Sequence[int], labels: Sequence[int], creator_days: float, partial: bool
+) -> ScoreRow:
+    n, true, judged = alerts
+    low, high = wilson(true, judged) if judged else (None, None)
     return ScoreRow(
-        key.about, key.signal, key.market, key.size, n, true, n - true, true / n if n else None, low, high,
-        labels[0], labels[1], labels[1] / labels[0] if labels[0] else None, creator_days,
-        false_alarm_rate(n - true, creator_days) if creator_days > 0 else None,
+        key.about, key.signal, key.market, key.size, n, true, judged - true, true / judged if judged else None, low,
+        high, labels[0], labels[1], labels[1] / labels[0] if labels[0] else None, creator_days,
+        false_alarm_rate(judged - true, creator_days) if creator_days > 0 and not partial else None, n - judged,
     )  # fmt: skip

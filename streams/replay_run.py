@@ -65,8 +65,8 @@ class Run:
     def begin(self, options: Mapping[str, Any], *, resume: bool) -> bool:
         """Take up what was begun with these options, or begin; whether something unfinished had to go for it."""
         facts = {
-            **options, "close": self.close, "workers": len(self.shares), "sources": self.sources,
-            "config_version": self.catalogue.version, "engine_version": ENGINE_VERSION,
+            **options, "close": self.close, "cases": self.shares[0].cases, "workers": len(self.shares),
+            "sources": self.sources, "config_version": self.catalogue.version, "engine_version": ENGINE_VERSION,
         }  # fmt: skip
         said = msgspec.json.encode(facts, order="deterministic", enc_hook=str)
         there = self.folder / FACTS
@@ -84,9 +84,14 @@ class Run:
         warnings = processes.run([partial(work, share) for share in self.shares], moved, stopped)
         return None if None in warnings else next(filter(None, warnings), "")
 
+    @property
+    def folders(self) -> list[Path]:
+        """Of the processes."""
+        return [share.folder for share in self.shares]
+
     def result(self) -> Result:
         """What came out."""
-        folders = [share.folder for share in self.shares]
+        folders = self.folders
         files = [Unfinished(folder) for folder in folders]
         for file in files:
             file.begin(resume=True)

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,6 +12,7 @@ from streams.simulate_spec import LOOKALIKES, Plan, Shock, Simulation
 
 _WHERE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.+)`)?$", re.DOTALL)
 USUAL = Simulation()
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 
 
 class ScenarioError(ConfigError):
@@ -51,10 +52,37 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Simulation(**(fields | {"kinds": names, "plans": plans} | changes))
 
 
+class Injection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to plant in events that are there; days, markets and creators are theirs."""
+
+    seed: Seed = USUAL.seed  # chooses creators, times and strengths; the same seed gives the same bytes
+    creators: tuple[str, ...] | None = None  # only these; else any with enough activity
+    planted: int = 1  # episodes of each kind
+    kinds: dict[str, Plan | None] | None = None  # these only, each with what differs; else all
+    lookalikes: dict[str, Plan | None] = {}  # likewise; none unless named
+
+    def simulation(self, **size: Any) -> Simulation:
+        """The spec that the simulator plants by: start_ms, days and creators are those of the events."""
+        return Scenario(
+            seed=self.seed, planted=self.planted, kinds=self.kinds, lookalikes=self.lookalikes
+        ).simulation(**size)
+
+
 def read_scenario(path: Path) -> Scenario:
     """The scenario of a file, checked; ScenarioError in one line if anything is wrong with it."""
+    scenario: Scenario = _read(path, Scenario)
+    return scenario
+
+
+def read_injection(path: Path) -> Injection:
+    """Likewise what is to be injected."""
+    injection: Injection = _read(path, Injection)
+    return injection
+
+
+def _read(path: Path, kind: type[Scenario] | type[Injection]) -> Any:
     try:
-        return _checked(read_document(path, str(path)).value)
+        return _checked(read_document(path, str(path)).value, kind)
     except OSError as error:
         raise ScenarioError(f"{path}: can't be read: {error.strerror}") from None
     except DocumentError as error:
@@ -63,12 +91,12 @@ def read_scenario(path: Path) -> Scenario:
         raise ScenarioError(f"{path}: {error}") from None
 
 
-def _checked(found: Any) -> Scenario:
+def _checked(found: Any, kind: type[Scenario] | type[Injection]) -> Any:
     for section in ("kinds", "lookalikes"):  # each for itself, since msgspec doesn't say which of them is wrong
         plans = found.get(section) if isinstance(found, dict) else None
         for name, plan in plans.items() if isinstance(plans, dict) else ():
             _converted(plan, Plan | None, f"$.{section}.{name}")
-    scenario: Scenario = _converted(found, Scenario, "$")
+    scenario = _converted(found, kind, "$")
     scenario.simulation()  # for what only the whole shows
     return scenario
 

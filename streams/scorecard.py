@@ -6,6 +6,9 @@ episode's end. All revisions of an alert count as one. An alert that is true for
 
 A label whose kind begins with `lookalike:` is no episode but what resembles one: nothing may be said of it. It counts
 in no recall; a false alert of its creator, opened between its start and 24 hours after its end, is a lookalike alert.
+
+A label of the kind `covered` is no episode either: it says where somebody looked. If there is any, an alert that is
+true for no episode is false only where one covers it, and unlabelled elsewhere. Without any, all was looked at.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,6 +20,7 @@ from streams.records import Alert
 GRACE_MS = 86_400_000  # an alert may open so long after the episode's end
 HOUR_MS = 3_600_000
 LOOKALIKE = "lookalike:"
+COVERED = "covered"  # of this creator, or of all where it names none; likewise of the market
 
 
 class Label(Struct, frozen=True):
@@ -65,6 +69,8 @@ class Scorecard(Struct, frozen=True):
     false: tuple[str, ...]
     false_by_signal: dict[str, int]
     lookalikes: tuple[LookalikeScore, ...] = ()
+    unlabelled: tuple[str, ...] = ()  # alerts where nobody looked
+    partial: bool = False  # whether the labels say that they cover only a part
 
     @property
     def recall(self) -> float:
@@ -78,25 +84,29 @@ def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, 
     0.0
     """
     by_creator: dict[str, list[Alert]] = {}
-    signal_of: dict[str, str] = {}
+    any_of: dict[str, Alert] = {}
     for alert in alerts:
-        signal_of.setdefault(alert.alert_id, alert.signal)
+        any_of.setdefault(alert.alert_id, alert)
         by_creator.setdefault(alert.entity.id, []).append(alert)
     true: set[str] = set()
     episodes = []
-    for label in (x for x in labels if not x.kind.startswith(LOOKALIKE)):
+    for label in filter(is_episode, labels):
         right = [a for a in by_creator.get(label.creator_id, []) if is_true(a, label, kinds.get(label.kind, ()))]
         true.update(a.alert_id for a in right)
         first = min(right, key=lambda a: (a.window_end, a.alert_id), default=None)
         delay = detection_delay(label, first) if first is not None else None
         episodes.append(Episode(label, first is not None, delay, first.alert_id if first is not None else None))
-    false = tuple(alert_id for alert_id in signal_of if alert_id not in true)
+    cover = coverage(labels)
+    false = tuple(x for x, alert in any_of.items() if x not in true and is_covered(alert, cover))
+    apart = tuple(x for x, alert in any_of.items() if x not in true and not is_covered(alert, cover))
     by_signal: dict[str, int] = {}
     for alert_id in false:
-        by_signal[signal_of[alert_id]] = by_signal.get(signal_of[alert_id], 0) + 1
+        by_signal[any_of[alert_id].signal] = by_signal.get(any_of[alert_id].signal, 0) + 1
     by_kind = tuple(_of_kind(kind, episodes) for kind in sorted({e.label.kind for e in episodes}))
     alike = _lookalikes(labels, by_creator, true)
-    return Scorecard(tuple(episodes), by_kind, len(signal_of), false, dict(sorted(by_signal.items())), alike)
+    return Scorecard(
+        tuple(episodes), by_kind, len(any_of), false, dict(sorted(by_signal.items())), alike, apart, cover is not None
+    )
 
 
 def _lookalikes(
@@ -108,6 +118,30 @@ def _lookalikes(
         alerted = any(a.alert_id not in true and is_of_lookalike(a, label) for a in mine)
         said.setdefault(label.kind, []).append(alerted)
     return tuple(LookalikeScore(kind, len(each), sum(each)) for kind, each in sorted(said.items()))
+
+
+def is_episode(label: Label) -> bool:
+    return label.kind != COVERED and not label.kind.startswith(LOOKALIKE)
+
+
+def coverage(labels: Iterable[Label]) -> Mapping[str, Sequence[Label]] | None:
+    """Where somebody looked, by creator, "" being all; None: everywhere."""
+    found: dict[str, list[Label]] = {}
+    for label in labels:
+        if label.kind == COVERED:
+            found.setdefault(label.creator_id, []).append(label)
+    return found or None
+
+
+def is_covered(alert: Alert, cover: Mapping[str, Sequence[Label]] | None) -> bool:
+    """Whether somebody looked at this creator when the alert was opened, or within 24 hours before."""
+    if cover is None:
+        return True
+    return any(
+        label.market in ("", alert.market) and label.start_ms <= alert.opened_at <= label.end_ms + GRACE_MS
+        for creator in (alert.entity.id, "")
+        for label in cover.get(creator, ())
+    )
 
 
 def is_of_lookalike(alert: Alert, label: Label) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from config.catalogue import unpack
 from config.schema import Catalogue
 from streams import saved_state
+from streams.cases import Cases
 from streams.columns import Record
 from streams.engine import Engine
 from streams.errors import CheckpointError
@@ -24,7 +25,7 @@ from streams.sources import Only, Opening, Source, everything
 from streams.ticks import Tick
 from streams.trace import partitions_of, traces
 from streams.traced import Trace
-from streams.unfinished import HELD_MAX, Unfinished
+from streams.unfinished import HELD_MAX, Unfinished, keep_cases
 
 SAVE_SECONDS = 30.0
 SAVE_SHARE = 0.05  # of the time, at most
@@ -38,6 +39,7 @@ class Share(NamedTuple):
     pseudonyms: Pseudonyms | None = None
     close: bool | None = None  # None: as the source is
     checkpoint: Path | None = None
+    cases: bool = False  # whether decisions of reviewers are looked for
     number: int = 0
     of: int = 1
     folder: Path = Path()
@@ -66,15 +68,20 @@ def work(share: Share, pause: Pause) -> str | None:
              for summary, snapshot in files.states()}  # fmt: skip
     for partition in sorted(starts.copies.keys() - parts.keys()):
         parts[partition] = starts.part(partition, usual)
-    source.begin_at({partition: part.start for partition, part in parts.items() if not starts.shift})
+    if not (starts.shift or share.cases):
+        source.begin_at({partition: part.start for partition, part in parts.items()})
+    cases, entries = Cases(), share.mine(starts.entries(source))
+    if share.cases:
+        entries = cases.watch(entries)
     saving = _Saving(files, parts)
     try:
         begun = partial(starts.part, make=usual)
-        play(share.mine(starts.entries(source)), parts, begun, pause=lambda n: saving(pause(source.done, n)))
+        play(entries, parts, begun, pause=lambda n: saving(pause(source.done, n)))
     except _StoppedError:
         return None
     if share.close:
         close_all(parts)
+    keep_cases(share.folder, cases)
     files.save(parts, finished=True)
     return source.warning() or ""
 

@@ -10,7 +10,7 @@ a run stays small.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +111,7 @@ class Events(NamedTuple):
         for first in range(0, len(self), CHUNK):
             columns = (column[first : first + CHUNK].tolist() for column in self.rows)
             for i, row in enumerate(zip(*columns, strict=True), first):
-                key, wire = _wire(f"e{self.spec.seed:x}-{i:x}", who, row)
+                key, wire = wire_of(f"e{self.spec.seed:x}-{i:x}", who, row)
                 yield key, encode(wire), wire.occurred_at
 
 
@@ -119,7 +119,7 @@ class Who(NamedTuple):
     key: bytes
     creator_id: str
     market: str
-    category: str
+    category: str | None
     currency: str
     decimals: int
 
@@ -133,7 +133,8 @@ def _whose(pop: Population) -> list[Who]:
     return out
 
 
-def _wire(event_id: str, who: list[Who], row: tuple[Any, ...]) -> tuple[bytes, Wire]:
+def wire_of(event_id: str, who: Sequence[Who], row: tuple[Any, ...]) -> tuple[bytes, Wire]:
+    """A row of `Rows` as an event of one of these creators, and its key."""
     kind, unit, at, actor, ref, amount, *abc = row
     name, me = TYPES[kind], who[unit]
     wire = Wire(event_id, name, me.creator_id, at, me.market)
@@ -167,20 +168,20 @@ def background(spec: Simulation, rng: dict[str, np.random.Generator]) -> tuple[W
     shown, crowd = content(spec, pop, act.sessions, rng["content"])
     parts = paid + after + shown + attention(spec, pop, act, rng["attention"]) + accounts(spec, pop, rng["accounts"])
     parts += samples(spec, pop, rng["samples"]) + compliance(spec, pop, rng["compliance"])
-    return World(spec, pop, act, orders, fate, struck, crowd), _emitted(spec, pop, joined(parts))
+    return World(spec, pop, act, orders, fate, struck, crowd), emitted(spec, pop, joined(parts))
 
 
 def simulate(spec: Simulation) -> tuple[Events, list[Label]]:
     """The whole run in memory, as columns; encoding happens when records are asked for."""
     rng = streams_of(spec)
     world, everything = background(spec, rng)
-    arrived = _arrival(everything.at, rng["arrival"])
+    arrived = arrival(everything.at, rng["arrival"])
     added, labels = plant(world, rng["planted"])
     resembling, theirs = lookalikes(world, labels, rng["lookalikes"])
     added, labels = added + resembling, labels + theirs
     if labels:
-        planted = _emitted(spec, world.pop, joined(added))
-        arrived = np.concatenate([arrived, _arrival(planted.at, rng["planted arrival"])])
+        planted = emitted(spec, world.pop, joined(added))
+        arrived = np.concatenate([arrived, arrival(planted.at, rng["planted arrival"])])
         everything = joined([everything, planted])
     order = np.lexsort((everything.kind, everything.unit, everything.at, arrived))
     labels = sorted(labels, key=lambda x: (x.start_ms, x.creator_id, x.kind))
@@ -192,12 +193,12 @@ def asked_for(spec: Simulation) -> int:
     return sum(spec.count(kind) for kind in (*KINDS, *LOOKALIKES))
 
 
-def _emitted(spec: Simulation, pop: Population, r: Rows) -> Rows:
+def emitted(spec: Simulation, pop: Population, r: Rows) -> Rows:
     """Only what happens within the run, and to a newcomer nothing before it registers."""
     return chosen(r, (r.at >= spec.start_ms) & (r.at < spec.end_ms) & (r.at >= pop.registered_ms[r.unit]))
 
 
-def _arrival(at: Ints, rng: np.random.Generator) -> Ints:
+def arrival(at: Ints, rng: np.random.Generator) -> Ints:
     """Seconds after it happened, up to a minute; one in 500 up to four minutes."""
     delay = np.minimum(rng.exponential(4_000.0, len(at)), 60_000.0)
     late = rng.random(len(at)) < LATE_SHARE

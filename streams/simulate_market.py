@@ -31,6 +31,7 @@ class Population(NamedTuple):
     names: tuple[str, ...]
     home: Flags
     category: Ints
+    price: Floats  # of an order, typically, in the market's currency
     level: Floats  # orders a day
     engagement: Floats  # engagements a day
     clicks: Floats  # clicks for each order
@@ -83,9 +84,11 @@ def population(spec: Simulation, rng: np.random.Generator) -> Population:
     level = np.where(newcomer & (level > large), np.sqrt(level * large), level)
     level = np.concatenate([level, level[second] * rng.uniform(0.2, 0.6, len(second))])
     u, kinds = len(creator), category[creator]
+    worth = np.array([MARKETS[name].price for name in names])
     refund, complaint = (np.array([c[i] for c in CATEGORIES])[kinds] for i in (2, 3))
     return Population(
-        creator=creator, market=market, names=names, home=np.arange(u) < n, category=kinds, level=level,
+        creator=creator, market=market, names=names, home=np.arange(u) < n, category=kinds,
+        price=np.array([c[1] for c in CATEGORIES])[kinds] * worth[market], level=level,
         engagement=spec.volume * 2.3 * (level / spec.volume) ** 0.75 * rng.lognormal(0.0, 0.7, u),
         clicks=rng.uniform(0.8, 1.6, u),
         refund=np.clip(_shares(rng, refund, 90.0), 0.008, 0.15),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streams.simulate_activity import Activity, Struck, force
-from streams.simulate_market import CATEGORIES, Flags, Floats, Ints, Population
+from streams.simulate_market import Flags, Floats, Ints, Population
 from streams.simulate_rows import Rows, chosen, rows
 from streams.simulate_spec import DAY, HOUR, MINUTE, Simulation
 
@@ -67,9 +67,7 @@ def loyal(pop: Population, unit: Ints, rng: np.random.Generator) -> Ints:
 
 
 def prices(pop: Population, unit: Ints, rng: np.random.Generator) -> Floats:
-    units = np.array([c[1] for c in CATEGORIES])[pop.category[unit]]
-    worth = np.array([law.price for law in pop.laws])
-    return np.asarray(units * worth[pop.market[unit]] * rng.lognormal(0.0, 0.55, len(unit)))
+    return np.asarray(pop.price[unit] * rng.lognormal(0.0, 0.55, len(unit)))
 
 
 def commissions(pop: Population, unit: Ints, amount: Floats, rng: np.random.Generator) -> Floats:

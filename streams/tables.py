@@ -1,5 +1,7 @@
 """What the command line shows as tables."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.markup import escape
@@ -9,6 +11,8 @@ from scipy import special
 from config.effective import Explained
 from config.schema import Catalogue, Repeat, Severity, Signal
 from streams.calibrate import NOW, OFFSETS, Curves
+from streams.outcome_rows import CaseRow
+from streams.outcome_score import wilson
 from streams.scorecard import LOOKALIKE, Scorecard, false_alarm_rate
 
 HOUR_MS = 3_600_000
@@ -79,11 +83,34 @@ def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
     rate = false_alarm_rate(len(card.false), creators * days)
     by = ", ".join(f"{signal} {n}" for signal, n in card.false_by_signal.items())
     over = f"{creators:,} creators in {days:.1f} days"
-    lines = [f"{card.n_alerts} alerts, {len(card.false)} of them false" + (f" ({by})" if by else "")]
+    lines = [f"{card.n_alerts} alerts, {len(card.false)} of them right about no label and so false"]
+    lines[0] += f" ({by})" if by else ""
+    if card.partial:
+        lines.append(f"{len(card.unlabelled)} of them unlabelled: nobody looked there, so they count as neither")
     if card.lookalikes:
         each = ", ".join(f"{one.kind.removeprefix(LOOKALIKE)} {one.alerted}/{one.planted}" for one in card.lookalikes)
         lines.append(f"lookalikes of which something was said, though nothing is wrong: {each}")
+    if card.partial:
+        return lines
     return [*lines, f"{rate:.2f} false alerts per 1,000 creator-days ({over})"]
+
+
+def cases_lines(found: Sequence[CaseRow], alerts: int) -> list[str]:
+    """What reviewers decided on the alerts that were told; `found` are all decided cases."""
+    said = Counter((row.raised, row.decision) for row in found)
+    true, false, unclear = (said[True, decision] for decision in ("confirmed", "rejected", "unclear"))
+    open_ = alerts - true - false - unclear
+    lines = [f"{alerts} alerts: {true} confirmed, {false} rejected, {unclear} unclear, {open_} that nobody decided on"]
+    if true + false:
+        low, high = wilson(true, true + false)
+        lines.append(f"precision of those confirmed or rejected: {true / (true + false):.0%} ({low:.0%} to {high:.0%})")
+    gone = sum(not row.raised for row in found)
+    if gone:
+        lines.append(
+            f"{gone} decided cases are about alerts that are not raised here: {said[False, 'confirmed']} confirmed, "
+            f"{said[False, 'rejected']} rejected, {said[False, 'unclear']} unclear"
+        )
+    return [*lines, "recall is not known: a case is about an alert, and nobody decides on what raised none"]
 
 
 def budget_table(catalogue: Catalogue, c: Curves, at: list[int], budget: float) -> Table:

@@ -18,6 +18,7 @@ from typing import IO, overload
 import msgspec
 
 from streams import checkpoint, state
+from streams.cases import Case, Cases
 from streams.checkpoint import checksum
 from streams.columns import DeadLetter, Record
 from streams.errors import CheckpointError, RecordError
@@ -128,6 +129,22 @@ class Unfinished:
         new.replace(self.folder / PROGRESS)
         for stale in self.folder.glob(f"state-{before.generation}-*"):
             stale.unlink()
+
+
+def _decided(folder: Path) -> Path:
+    return folder / "cases.msgpack"
+
+
+def keep_cases(folder: Path, cases: Cases) -> None:
+    """What reviewers decided, as far as this process has read it."""
+    _decided(folder).write_bytes(_encode((list(cases.by_alert.values()), cases.left_out)))
+
+
+def read_cases(folder: Path, into: Cases) -> None:
+    found, left_out = msgspec.msgpack.decode(_decided(folder).read_bytes(), type=tuple[list[Case], int])
+    for case in found:
+        into.add(case)
+    into.left_out += left_out
 
 
 def _letter(partition: int, letter: DeadLetter) -> bytes:

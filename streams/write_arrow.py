@@ -17,25 +17,25 @@ from msgspec import Struct
 
 from config.schema import Catalogue
 from streams.labels import read_kinds
-from streams.outcome import Rows, outcome
+from streams.outcome import Rows, Truth, outcome
 from streams.outcome_rows import TABLES, columns
 from streams.outcome_score import Replayed
-from streams.scorecard import Label
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def rows_of(result: Replayed, catalogue: Catalogue, labels: Sequence[Label] | None = None) -> Rows:
+def rows_of(result: Replayed, catalogue: Catalogue, labels: Truth | None = None) -> Rows:
     """The rows of every table, with the catalogue's titles."""
     titles = {name: signal.title for name, signal in catalogue.signals.items()}
     return outcome(result, titles, labels, None if labels is None else read_kinds())
 
 
 def tables(
-    result: Replayed, catalogue: Catalogue, labels: Sequence[Label] | None = None
+    result: Replayed, catalogue: Catalogue, labels: Truth | None = None
 ) -> Mapping[str, pa.Table]:
-    """The tables of a replay by name: `episodes` and `daily`; with labels also `labels` and `scorecard`."""
+    """The tables of a replay by name: `episodes` and `daily`; with labels also `labels` and `scorecard`, with cases
+    `scorecard` and `cases`."""
     return {name: arrow_table(TABLES[name], rows) for name, rows in rows_of(result, catalogue, labels).items()}
 
 

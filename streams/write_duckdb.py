@@ -73,14 +73,14 @@ VIEWS: Mapping[str, View] = {
     "told_aside": View(
         "Alerts of signals on trial and of creators that a group exempts, by signal; true and false only with labels, "
         "and behind the warm-up.",
-        {"signal": "name in the catalogue", **_COUNTED, "true_alerts": "right about a label",
-         "false_alerts": "right about none"},
+        {"signal": "name in the catalogue", **_COUNTED, "true_alerts": "right about a label, or confirmed",
+         "false_alerts": "right about none, or rejected"},
         f"""SELECT signal, {_COUNTS}, count(*) FILTER (verdict = 'true' AND NOT cold) AS true_alerts,
     count(*) FILTER (verdict = 'false' AND NOT cold) AS false_alerts
     FROM episodes WHERE shadow GROUP BY signal ORDER BY signal""",
     ),
     "precision_by_signal": View(
-        "How good each signal was beside labels. Without labels it is empty.",
+        "How good each signal was beside labels or cases. Without them it is empty.",
         {column.name: column.meaning for column in columns(TABLES["scorecard"])
          if column.name not in ("about", "market", "size")},
         """SELECT * EXCLUDE (about, market, size) FROM scorecard WHERE about = 'signal' ORDER BY signal""",
@@ -89,7 +89,7 @@ VIEWS: Mapping[str, View] = {
 
 
 def write_duckdb(rows: Rows, path: Path) -> None:
-    """Tables that there is nothing for, those of labels, are there without rows, so that every view can be asked."""
+    """Tables that there is nothing for, as those of labels, are there without rows, so that every view can be asked."""
     import duckdb
 
     settings: dict[str, str | bool | int | float | list[str]] = {

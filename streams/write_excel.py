@@ -63,11 +63,13 @@ def _abandon(book: Any) -> None:
 
 
 def sheets(rows: Rows, run: Mapping[str, Any]) -> list[Sheet]:
-    """What the workbook holds: summary, by signal, by market, episodes, labels matched if there are, settings."""
+    """What the workbook holds: summary, by signal, by market, episodes, labels or cases if there are, settings."""
     found = [_pairs("summary", summary(rows, run))]
     found += [_by(rows, "signal"), _by(rows, "market"), _table("episodes", "episodes", rows)]
     if "labels" in rows:
         found.append(_table("labels matched", "labels", rows))
+    if "cases" in rows:
+        found.append(_table("cases decided", "cases", rows))
     return [*found, _pairs("settings", flat(run))]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,13 +20,12 @@ from msgspec import to_builtins
 from config.schema import Catalogue
 from streams.errors import RipcurrentError
 from streams.files import FULL, whole_path
-from streams.outcome import Rows
+from streams.outcome import Rows, Truth
 from streams.outcome_rows import TABLES
 from streams.recording import TOPIC
 from streams.replay import Result, write_result
 from streams.report import MINUTES_PER_CASE
 from streams.run_facts import run_json
-from streams.scorecard import Label
 from streams.traced import Trace
 from streams.write_arrow import rows_of, write_parquet
 from streams.write_csv import write_csv
@@ -50,7 +49,7 @@ def missing() -> list[str]:
 
 def write_outcome(
     result: Result, folder: Path, catalogue: Catalogue, run: Mapping[str, Any], *,
-    labels: Sequence[Label] | None = None, topic: str = TOPIC, tables: bool = True,
+    labels: Truth | None = None, topic: str = TOPIC, tables: bool = True,
     timings: Mapping[str, float] | None = None, traces: Mapping[str, Trace] | None = None,
     minutes_per_case: float = MINUTES_PER_CASE,
 ) -> None:  # fmt: skip

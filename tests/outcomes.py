@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.records import Alert, Entity, decode_alert
 from streams.replay import Result
-from streams.scorecard import Label
+from streams.scorecard import COVERED, Label
 
 HOUR, DAY = 3_600_000, 86_400_000
 T0 = 1_767_571_200_000
@@ -58,7 +58,8 @@ def revisions(draw: st.DrawFn, number: str) -> list[Alert]:
 LABELS = st.lists(
     st.builds(
         lambda creator, kind, start, hours: Label(creator, "TH", kind, T0 + start * HOUR, T0 + (start + hours) * HOUR),
-        st.sampled_from(CREATORS), st.sampled_from([*KINDS, "lookalike:raid"]), st.integers(0, 240), st.integers(0, 48),
+        st.sampled_from(CREATORS), st.sampled_from([*KINDS, "lookalike:raid", COVERED]), st.integers(0, 240),
+        st.integers(0, 48),
     ),
     max_size=6,
 )  # fmt: skip

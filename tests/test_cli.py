@@ -108,7 +108,7 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(ripcurrent) -> None
         (("replay", "events.jsonl", "--out", "out", "--partitions", "0"), "--partitions"),
         (("replay", "events.jsonl", "--out", "out", "--labels", "nope.csv"), "nope.csv: there is no such file"),
         (("replay", "events.jsonl", "--out", "out", "--labels", "events.jsonl"), "expected the columns"),
-        (("replay", "events.jsonl", "--out", "out", "--labels", "bad.csv"), "bad.csv: is no file of labels"),
+        (("replay", "events.jsonl", "--out", "out", "--labels", "bad.csv"), "bad.csv: line 2: start_ms and end_ms"),
         (("replay", "events.jsonl", "--out", "out", "--config", "nope"), "--config is 'nope'"),
         (("simulate",), "either --out FILE or --topic"),
         (("simulate", "--out", "a", "--topic"), "either --out FILE or --topic"),
@@ -374,8 +374,10 @@ def test_without_what_tables_need_replay_says_what_to_install_and_writes_the_res
 
 
 def test_a_label_of_a_kind_that_no_signal_speaks_for_is_noticed(ripcurrent, simulated: Path, tmp_path: Path) -> None:
-    (tmp_path / "l.csv").write_text("creator_id,market,kind,start_ms,end_ms\nc_1,TH,moon_phase,1,5\n")
-    (tmp_path / "e.jsonl").write_bytes(b"\n".join((simulated / "events.jsonl").read_bytes().splitlines()[:500]))
+    lines = (simulated / "events.jsonl").read_bytes().splitlines()[:500]
+    creator = json.loads(lines[0])["creator_id"]
+    (tmp_path / "l.csv").write_text(f"creator_id,market,kind,start_ms,end_ms\n{creator},TH,moon_phase,1,5\n")
+    (tmp_path / "e.jsonl").write_bytes(b"\n".join(lines))
     done = ripcurrent("replay", tmp_path / "e.jsonl", "--out", tmp_path / "out", "--labels", tmp_path / "l.csv")
     assert done.code == 0
     assert "no signal speaks for moon_phase" in done.err

@@ -15,7 +15,7 @@ CORE = {  # pure: no clock, no randomness, no I/O
     "streams.duplicates", "streams.engine", "streams.entities", "streams.errors", "streams.evidence", "streams.grounds",
     "streams.judging", "streams.links", "streams.lives", "streams.market", "streams.money", "streams.patterns",
     "streams.plan", "streams.policy", "streams.pseudonyms", "streams.rates", "streams.reasons", "streams.records",
-    "streams.outcome", "streams.outcome_rows", "streams.outcome_score", "streams.scorecard",
+    "streams.cases", "streams.outcome", "streams.outcome_rows", "streams.outcome_score", "streams.scorecard",
     "streams.page", "streams.page_charts", "streams.page_html", "streams.page_table", "streams.page_trace",
     "streams.page_words", "streams.report", "streams.report_alerts", "streams.report_episodes", "streams.report_labels",
     "streams.traced",

@@ -82,6 +82,7 @@ def test_verdicts_and_labels_are_those_of_the_scorecard(case: Case) -> None:
     rows, card = rows_of(case), score(case.result.alerts, case.labels, KINDS)
     told = [row for row in rows["episodes"] if not row.shadow]
     assert {row.alert_id for row in told if row.verdict == "false"} == set(card.false)
+    assert {row.alert_id for row in told if row.verdict == "unlabelled"} == set(card.unlabelled)
     assert all((row.verdict == "true") == (row.label_kind is not None) for row in rows["episodes"])
     said = sorted((x.creator_id, x.kind, x.started_at, x.ended_at, x.caught, x.alert_id, x.delay_hours)
                   for x in rows["labels"] if not x.lookalike)  # fmt: skip
@@ -170,9 +171,10 @@ def test_the_scorecard_says_the_same_of_all_as_its_parts(case: Case) -> None:
         assert sum(row.alerts for row in parts.get(about, [])) == every.alerts
         assert sum(row.true_alerts for row in parts.get(about, [])) == every.true_alerts
     for row in rows:
-        assert row.true_alerts + row.false_alerts == row.alerts
+        assert row.true_alerts + row.false_alerts + row.unlabelled_alerts == row.alerts
         assert row.caught <= row.labels
-        assert (row.precision is None) == (row.alerts == 0)
+        assert (row.precision is None) == (row.true_alerts + row.false_alerts == 0)
+        assert (row.false_per_1000 is None) == (card.partial or row.creator_days == 0)
         if row.precision is not None:
             assert row.precision_low <= row.precision <= row.precision_high
 

@@ -9,6 +9,7 @@ from streams.labels import read_kinds, read_labels
 from streams.records import Alert, Entity, decode_alert
 from streams.scorecard import Label, LookalikeScore, score
 from streams.tables import scorecard_lines, scorecard_table
+from tests.outcomes import T0, opened
 
 HOUR, DAY = 3_600_000, 86_400_000
 RAID = Label("c_1", "TH", "lookalike:raid", 10 * DAY, 10 * DAY + 2 * HOUR)
@@ -70,3 +71,42 @@ def test_a_label_at_no_time_is_refused_with_its_line(tmp_path: Path, times: str)
     path.write_text(f"creator_id,market,kind,start_ms,end_ms\nc_1,TH,order_spike,1,5\nc_2,TH,order_spike,{times}\n")
     with pytest.raises(ValueError, match=r"l\.csv: line 3: expected start_ms and end_ms in this order"):
         read_labels(path)
+
+
+# ---- where somebody looked -------------------------------------------------------------------------------------
+
+
+def covered(creator: str = "", market: str = "", start: int = T0, end: int = T0 + HOUR) -> Label:
+    return Label(creator, market, "covered", start, end)
+
+
+@pytest.mark.parametrize(
+    ("cover", "looked"),
+    [
+        (covered(), True),
+        (covered("c_1", "TH"), True),
+        (covered(market="TH"), True),
+        (covered("c_2"), False),
+        (covered(market="VN"), False),
+        (covered(start=T0 + 1), False),
+        (covered(start=0, end=T0 - DAY), True),
+        (covered(start=0, end=T0 - DAY - 1), False),
+    ],
+)
+def test_an_alert_is_false_only_where_somebody_looked(cover: Label, looked: bool) -> None:
+    card = score([opened("a", "c_1", at=T0, market="TH")], [cover], KINDS)
+    assert (card.false, card.unlabelled) == ((("a",), ()) if looked else ((), ("a",)))
+    assert card.partial
+
+
+def test_what_is_covered_is_no_episode_and_lowers_no_recall() -> None:
+    label = Label("c_1", "TH", "refund_surge", T0, T0 + HOUR)
+    card = score([opened("a", "c_1", "refund_rate", T0)], [label, covered()], {"refund_surge": ["refund_rate"]})
+    assert (len(card.episodes), card.recall, card.false) == (1, 1.0, ())
+
+
+def test_where_only_a_part_was_looked_at_no_rate_is_printed_and_what_is_unlabelled_is() -> None:
+    lines = scorecard_lines(score([opened("a", "c_1"), opened("b", "c_2")], [covered("c_1")], KINDS), 10, 20.0)
+    assert lines[1] == "1 of them unlabelled: nobody looked there, so they count as neither"
+    assert not any("creator-days" in line for line in lines)
+    assert any("creator-days" in line for line in scorecard_lines(score([opened("a")], [], KINDS), 10, 20.0))
