@@ -203,13 +203,14 @@ def _span(events: Path, since: str | None, until: str | None) -> tuple[Any, Any]
 def _play(run: Any, options: dict[str, Any], resume: bool) -> None:
     """To its end; KeyboardInterrupt if it was stopped."""
     from streams.files import RecordingError
+    from streams.unfinished import NoRoomError
 
     if run.begin(options, resume=resume):
         say("warning: an unfinished replay was thrown away for this one; --resume would have gone on with it")
     with stoppable() as stopped, progress("replaying", run.source.total) as moved:
         try:
             warning = run.play(moved, lambda: bool(stopped))
-        except RecordingError:  # there is no going on with it
+        except (RecordingError, NoRoomError):  # there is no going on with it
             run.end()
             raise
     if warning is None:

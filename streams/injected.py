@@ -7,7 +7,7 @@ the offsets behind it are higher by one, for it has one itself, and a tick names
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec

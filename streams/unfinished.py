@@ -21,7 +21,8 @@ from streams import checkpoint, state
 from streams.cases import Case, Cases
 from streams.checkpoint import checksum
 from streams.columns import DeadLetter, Record
-from streams.errors import CheckpointError, RecordError
+from streams.errors import CheckpointError, RecordError, RipcurrentError
+from streams.files import FULL
 from streams.records import Alert, decode_alert, encode_alert
 from streams.replay import Dead, Part, Summary
 from streams.state import Snapshot
@@ -29,6 +30,10 @@ from streams.state import Snapshot
 ALERTS, SHADOW, DEAD = "alerts.jsonl", "shadow.jsonl", "dead.msgpack"
 PROGRESS = "progress"
 HELD_MAX = 10_000  # alerts and dead letters of a shard in memory, before they are written
+
+
+class NoRoomError(RipcurrentError):
+    """The disk is full: where."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -102,7 +107,7 @@ class Unfinished:
 
     def drain(self, parts: Mapping[int, Part]) -> None:
         """Write what came out of the shards, and hold it no longer."""
-        with self._appended(ALERTS) as alerts, self._appended(SHADOW) as shadow, self._appended(DEAD) as dead:
+        with self._room(), self._appended(ALERTS) as alerts, self._appended(SHADOW) as shadow, self._appended(DEAD) as dead:
             for partition, part in sorted(parts.items()):
                 alerts.writelines(encode_alert(alert) + b"\n" for alert in part.alerts)
                 shadow.writelines(encode_alert(alert) + b"\n" for alert in part.shadow)
@@ -115,6 +120,21 @@ class Unfinished:
     def save(self, parts: Mapping[int, Part], *, finished: bool = False) -> None:
         """From here on, this is where it goes on."""
         self.drain(parts)
+        with self._room():
+            self._save(parts, finished)
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """A full disk as one line."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            out, why = self.folder.parent.parent, os.strerror(error.errno)
+            raise NoRoomError(f"{out}: no room there ({why}); nothing was written, and what was there stays") from error
+
+    def _save(self, parts: Mapping[int, Part], finished: bool) -> None:
         before, sizes = self.progress, {name: (self.folder / name).stat().st_size for name in (ALERTS, SHADOW, DEAD)}
         summaries = [part.summary(partition) for partition, part in sorted(parts.items())]
         self.progress = Progress(before.generation + 1, sizes, summaries, finished)

@@ -16,6 +16,7 @@ import pytest
 
 import config
 from streams import files
+from streams.replay_run import UNFINISHED
 from tests.test_cli import ripcurrent as ripcurrent
 from tests.test_replay import takeover
 
@@ -104,7 +105,8 @@ def test_what_is_wrong_is_one_line_with_its_place_and_leaves_nothing(what: str, 
     assert done.err.startswith("ripcurrent: error: ")
     assert done.err.count("\n") == 1
     assert wrong.said in done.err
-    assert sorted(folder.rglob("*")) == before
+    there = [path for path in sorted(folder.rglob("*")) if UNFINISHED not in path.parts and path != folder / "out"]
+    assert there == before, "but for what --resume could go on with"
 
 
 def test_a_mistyped_configuration_is_one_line_with_file_and_line(ripcurrent: Any, folder: Path) -> None:
@@ -157,7 +159,7 @@ def test_a_disk_without_room_for_the_result_is_one_line_and_leaves_nothing(ripcu
     assert done.code == 1
     assert "out: no room there (File too large); nothing was written, and what was there stays" in done.err
     assert done.err.count("\n") == 1
-    assert list((folder / "out").iterdir()) == []
+    assert not (folder / "out").exists()
 
 
 def test_a_disk_without_room_for_standard_input_is_one_line(
