@@ -81,7 +81,7 @@ def _known(value: Any, part: str | int, whole: Any) -> Any:
     """The part, which is there; else what may have been meant."""
     if isinstance(value, dict):
         if part not in value:
-            raise EditError(f"there is no {part}; {_elsewhere(whole, part) or one_of(part, [SEVERITY_ADD, *value])}")
+            raise EditError(f"there is no {part}; {_meant(part, value, whole)}")
     elif isinstance(value, list):
         if not isinstance(part, int) or part >= len(value):
             raise EditError(f"there is no [{part}]; expected [0]" + (f" to [{len(value) - 1}]" if value[1:] else ""))
@@ -90,13 +90,18 @@ def _known(value: Any, part: str | int, whole: Any) -> Any:
     return part
 
 
-def _elsewhere(whole: Any, part: str | int) -> str | None:
-    """A field of this name in the first test that has one."""
-    for i, test in enumerate(whole["tests"]):
-        for at in (("tests", i, part), ("tests", i, "severity", part)):
-            if part in (test if len(at) == 3 else test["severity"]):
-                return f"did you mean {path_text(at)[2:]}?"
-    return None
+def _meant(part: str | int, value: Any, whole: Any) -> str:
+    """The nearest name; of a signal itself also among those of its tests, with the way there."""
+    if value is not whole:
+        return one_of(part, value)
+    names: dict[str, str] = {}
+    for i, test in reversed(list(enumerate(whole["tests"]))):  # the first test that has it wins
+        names |= {name: f"tests[{i}].severity.{name}" for name in test["severity"]}
+        names |= {name: f"tests[{i}].{name}" for name in test}
+    names |= {name: name for name in (SEVERITY_ADD, *whole)}
+    hint = one_of(part, names)
+    near = hint.removeprefix("did you mean ").rstrip("?")
+    return f"did you mean {names[near]}?" if near in names else one_of(part, [SEVERITY_ADD, *whole])
 
 
 def _add(whole: Any, more: Any) -> None:

@@ -5,7 +5,7 @@ again in blocks of a week, which also keeps the weekday; and next week's count i
 a dispersion that is learned from how weeks of all markets differed, and with what few weeks leave unknown of both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,8 @@ from detectors.base import Floats, Ints
 WEEK = 7
 WEEKS_MIN = 3  # whole weeks from which on weeks are what is compared; with fewer, days are
 LEVEL = 0.95  # of every interval here
-SHRINK = 4.0  # weeks' worth of all markets' dispersion in that of one
+SHRINK = 4.0  # comparisons' worth of all markets' dispersion in that of one
+GUESS, GUESSED = 0.3, 3.0  # by which share weeks differ beyond chance, before any was compared; worth 3 comparisons
 NONE_YET = 0.5  # alerts, where there was none: as Jeffreys' prior has it
 
 
@@ -55,7 +56,7 @@ def next_week(daily: Mapping[str, Ints]) -> dict[str, Interval | None]:
     than two days are known. `daily` has the same days for all.
 
     >>> next_week({"TH": np.array([2, 0, 1, 3] * 7)})
-    {'TH': Interval(value=10.5, low=2.0, high=24.0)}
+    {'TH': Interval(value=10.5, low=3.0, high=21.0)}
     """
     blocks = {market: _blocks(days) for market, days in daily.items()}
     spreads = {market: _spread([each]) for market, each in blocks.items()}
@@ -82,43 +83,56 @@ def _spread(markets: Sequence[Ints]) -> _Spread:
         if len(blocks) > 1 and (mean := float(blocks.sum()) / len(blocks)) > 0:
             squares += sum((float(count) - mean) ** 2 for count in blocks) / mean
             freedom += len(blocks) - 1
-    return _Spread(squares / freedom if freedom else 1.0, freedom)
+    return _Spread(squares / freedom if freedom else 0.0, freedom)
 
 
 def _predicted(blocks: Ints, days: int, own: _Spread, shared: _Spread) -> Interval | None:
     k = len(blocks)
     if k < 2:
         return None
-    each = 1 if days // WEEK >= WEEKS_MIN else WEEK  # blocks of a week
-    ratio = max(1.0, (own.freedom * own.ratio + SHRINK * shared.ratio) / (own.freedom + SHRINK))
-    freedom = max(1.0, min(float(shared.freedom), own.freedom + SHRINK))
-    unsure = float(special.stdtrit(freedom, (1 + LEVEL) / 2) / special.ndtri((1 + LEVEL) / 2)) ** 2
+    in_week = 1 if days // WEEK >= WEEKS_MIN else WEEK  # blocks
     total = float(blocks.sum())
-    mean = each * max(total, NONE_YET) / k
-    low, high = _negative_binomial(mean, mean * ratio * (1 + each / k) * unsure)
-    return Interval(each * total / k, min(each * total / k, low), max(each * total / k, high))
+    mean = in_week * max(total, NONE_YET) / k
+    guess = 1.0 + GUESS * GUESS * mean
+    others = (shared.freedom * shared.ratio + GUESSED * guess) / (shared.freedom + GUESSED)
+    least = guess if in_week == WEEK else 1.0  # days by themselves don't show what lasts for a week
+    ratio = max(least, (own.freedom * own.ratio + SHRINK * others) / (own.freedom + SHRINK))
+    freedom = min(shared.freedom + GUESSED, own.freedom + SHRINK)
+    rin_week = float(special.stdtrit(freedom, (1 + LEVEL) / 2))  # in deviations; 1.96 when the ratio is well known
+    low, high = _negative_binomial(mean, mean * ratio * (1 + in_week / k), rin_week)
+    return Interval(in_week * total / k, min(in_week * total / k, low), max(in_week * total / k, high))
 
 
-def _negative_binomial(mean: float, variance: float) -> tuple[float, float]:
-    """The interval in LEVEL of all counts of this law; Poisson's where the variance is not over the mean."""
+def _negative_binomial(mean: float, variance: float, reach: float) -> tuple[float, float]:
+    """The counts of this law that are as rare on either side as `reach` deviations are of a normal one; Poisson's where
+    the variance is not over the mean.
+    """
     size = mean * mean / (variance - mean) if variance > mean * (1 + 1e-9) else 0.0
 
-    def below(count: int) -> float:  # P(at most count)
+    def at_most(count: float) -> float:
         if size:
             return float(special.betainc(size, count + 1.0, size / (size + mean)))
         return float(special.gammaincc(count + 1.0, mean))
 
-    def quantile(p: float) -> float:  # the least count with at least p at or below it
-        high = 1
-        while below(high) < p:
-            high *= 2
-        low = -1
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if below(middle) >= p else (middle, high)
-        return float(high)
+    def over(count: float) -> float:
+        if size:
+            return float(special.betainc(count + 1.0, size, mean / (size + mean)))
+        return float(special.gammainc(count + 1.0, mean))
 
-    return quantile((1 - LEVEL) / 2), quantile((1 + LEVEL) / 2)
+    rare = float(special.ndtr(-reach))
+    return _first(lambda count: at_most(count) >= rare), _first(lambda count: over(count) <= rare)
+
+
+def _first(holds: Callable[[float], bool]) -> float:
+    """The least count for which this holds, as it does for all above it."""
+    high = 1
+    while not holds(high):
+        high *= 2
+    low = -1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return float(high)
 
 
 def poisson_interval(n: int) -> tuple[float, float]:
