@@ -49,7 +49,7 @@ def _order(pair: Pair) -> tuple[int, str, str, str, str]:
 
 def _paired(base: Sequence[EpisodeRow], new: Sequence[EpisodeRow]) -> Iterator[Pair]:
     near = sorted(
-        (abs(one.opened_at - other.opened_at), one.opened_at, other.opened_at, i, j)
+        (abs(one.opened_at - other.opened_at), one.opened_at + other.opened_at, i, j)
         for i, one in enumerate(base)
         for j, other in enumerate(new)
         if abs(one.opened_at - other.opened_at) <= NEAR_MS or _overlap(one, other)
