@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from msgspec import convert, to_builtins
+from msgspec.structs import replace
 
 from config.conform import misfits
 from config.documents import At, path_text
@@ -59,22 +60,38 @@ def place(text: str) -> Place:
 def edited(signal: Signal, edit: Edit) -> Signal:
     """The signal with another value at this place; whether its parts still make sense together is not looked at."""
     whole = to_builtins(signal)  # all fields, also those that are not written down
-    whole.pop("measured", None)  # decides nothing, and would no longer be true
-    if edit.place.at == (SEVERITY_ADD,):
-        _add(whole, edit.value)
-    else:
-        _set(whole, edit)
+    whole.pop("measured", None)  # decides nothing
+    places = _add(whole, edit.value) if edit.place.at == (SEVERITY_ADD,) else [_set(whole, edit)]
     if problems := misfits(whole, Signal):
         raise EditError(problems[0].text)
-    return convert(whole, Signal)
+    changed = convert(whole, Signal)
+    for at in places:
+        signal = _grafted(signal, changed, at)
+    return signal
 
 
-def _set(whole: Any, edit: Edit) -> None:
+def _grafted(old: Any, new: Any, at: At) -> Any:
+    """The old with what is new at this place only: what is not written down stays so, as the version's hash sees it."""
+    if not at:
+        return new
+    part, *rest = at
+    if isinstance(old, list | dict):
+        copy: Any = old.copy()
+        copy[part] = _grafted(old[part], new[part], tuple(rest))  # type: ignore[call-overload]
+        return copy
+    if part not in old.__struct_fields__:  # which of several types it is
+        return new
+    name = str(part)
+    return replace(old, **{name: _grafted(getattr(old, name), getattr(new, name), tuple(rest))})
+
+
+def _set(whole: Any, edit: Edit) -> At:
     value = whole
     *path, last = edit.place.at
     for part in path:
         value = value[_known(value, part, whole)]
     value[_known(value, last, whole)] = edit.value
+    return edit.place.at
 
 
 def _known(value: Any, part: str | int, whole: Any) -> Any:
@@ -104,14 +121,15 @@ def _meant(part: str | int, value: Any, whole: Any) -> str:
     return f"did you mean {names[near]}?" if near in names else one_of(part, [SEVERITY_ADD, *whole])
 
 
-def _add(whole: Any, more: Any) -> None:
-    """To the marks of the tests whose scores say how rare something is; rules count, and stay."""
+def _add(whole: Any, more: Any) -> list[At]:
+    """To the marks of the tests whose scores say how rare something is, which are there; rules count, and stay."""
     if isinstance(more, bool) or not isinstance(more, int | float):
         raise EditError(f"{shown(more)}; expected a number, to be added to each mark")
-    scored = [test for test in whole["tests"] if "detector" in test]
+    scored = [i for i, test in enumerate(whole["tests"]) if "detector" in test]
     if not scored:
         raise EditError("none of its tests scores how rare something is; expected a mark itself, such as "
                         "tests[0].severity.warning")  # fmt: skip
-    for test in scored:
-        marks = test["severity"]
-        test["severity"] = {name: None if mark is None else round(mark + more, 6) for name, mark in marks.items()}
+    for i in scored:
+        marks = whole["tests"][i]["severity"]
+        marks |= {name: round(mark + more, 6) for name, mark in marks.items() if mark is not None}
+    return [("tests", i, "severity") for i in scored]
