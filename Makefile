@@ -17,10 +17,16 @@ install: .venv/installed  ## .venv with the command ripcurrent in it
 check: install  ## the fast part: lint, types, layers, unit tests (3 to 6 minutes)
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration
+	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration --ignore=tests/browser
 
-test: check  ## and integration on Apache Kafka, but for test-long
-	$(PY) -m pytest -q -m "not long" tests/integration
+test: check browser  ## and the report in a browser, and integration on Apache Kafka, but for test-long
+	$(PY) -m pytest -q -m "not long" tests/browser tests/integration
+
+browser:  ## a Chromium for the tests of the report, by apt; where there is none they are skipped
+	@for name in chromium chromium-browser google-chrome; do command -v $$name > /dev/null && exit 0; done; \
+	{ test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install chromium > /dev/null; \
+	} || echo "no Chromium and no way to install it here: the tests of the report in a browser are skipped"
 
 test-long: install  ## brokers that fail and rolling restarts, which take some minutes more
 	$(PY) -m pytest -q -m long tests/integration
@@ -37,4 +43,4 @@ chaos-mutations: install  ## whether chaos notices workers that are broken on pu
 bench-live: install  ## events/s from Kafka to alerts, beside a plain Faust agent (10 minutes)
 	$(PY) benchmarks/bench_live.py
 
-.PHONY: help install check test test-long demo chaos chaos-mutations bench-live
+.PHONY: help install check test browser test-long demo chaos chaos-mutations bench-live

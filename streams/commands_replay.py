@@ -37,7 +37,7 @@ def replay(
         Path,
         typer.Option(
             metavar="FOLDER",
-            help="For alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, run.json and tables of what was found.",
+            help="For report.html, alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, run.json and tables.",
         ),
     ],
     config: Config = None,
@@ -65,6 +65,9 @@ def replay(
             "brings what they need, is installed.",
         ),
     ] = None,
+    minutes_per_case: Annotated[
+        float, typer.Option(min=0.1, max=1_440, help="What a reviewer takes for an alert, for the hours on the report.")
+    ] = 15,
 ) -> None:
     """Run the engine over a file and write the alerts that it would have raised, byte for byte.
 
@@ -97,10 +100,13 @@ def replay(
     took = {"replay_seconds": round(time.monotonic() - began, 3)}
     options = {
         "partitions": partitions, "sort": sort, "close": ends, "config": config, "labels": labels,
-        "tables": with_tables,
+        "tables": with_tables, "minutes_per_case": minutes_per_case,
     }  # fmt: skip
     run = run_facts(result, catalogue, sources, options)
-    write_outcome(result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took)
+    write_outcome(
+        result, out, catalogue, run, labels=true, topic=source.topic, tables=with_tables, timings=took,
+        minutes_per_case=minutes_per_case,
+    )  # fmt: skip
     _print_result(result, out)
     if true is not None:
         _print_scorecard(result, true)

@@ -1,8 +1,8 @@
 """Everything that a replay leaves in its folder, whole or not at all.
 
-alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, CSV and run.json need nothing but Python; Parquet, DuckDB and
-Excel need the extra `tables`. All is written under other names first: what was there stays until all of it is written,
-and what an earlier replay left and this one does not write is removed, so that a folder never tells of two.
+alerts.jsonl, shadow_alerts.jsonl, dead_letters.jsonl, CSV, run.json and report.html need nothing but Python; Parquet,
+DuckDB and Excel need the extra `tables`. All is written under other names first: what was there stays until all of it
+is written, and what an earlier replay left and this one does not write is removed, so that a folder never tells of two.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from streams.outcome import Rows
 from streams.outcome_rows import TABLES
 from streams.recording import TOPIC
 from streams.replay import Result, write_result
+from streams.report import MINUTES_PER_CASE
 from streams.run_facts import run_json
 from streams.scorecard import Label
+from streams.traced import Trace
 from streams.write_arrow import rows_of, write_parquet
 from streams.write_csv import write_csv
 from streams.write_duckdb import write_duckdb
 from streams.write_excel import write_excel
+from streams.write_page import write_report
 
-RUN, DUCKDB, EXCEL = "run.json", "replay.duckdb", "replay.xlsx"
+RUN, DUCKDB, EXCEL, REPORT = "run.json", "replay.duckdb", "replay.xlsx", "report.html"
 NEEDED = {"pyarrow": "Parquet", "duckdb": "DuckDB", "xlsxwriter": "Excel"}
 OURS = (DUCKDB, EXCEL, *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")))
 
@@ -48,9 +51,12 @@ def missing() -> list[str]:
 def write_outcome(
     result: Result, folder: Path, catalogue: Catalogue, run: Mapping[str, Any], *,
     labels: Sequence[Label] | None = None, topic: str = TOPIC, tables: bool = True,
-    timings: Mapping[str, float] | None = None,
+    timings: Mapping[str, float] | None = None, traces: Mapping[str, Trace] | None = None,
+    minutes_per_case: float = MINUTES_PER_CASE,
 ) -> None:  # fmt: skip
-    """`tables`: also Parquet, DuckDB and Excel. `run` is what run.json says, `timings` what took how long so far."""
+    """`tables`: also Parquet, DuckDB and Excel. `run` is what run.json says, `timings` what took how long so far.
+    `traces` and `minutes_per_case` are of the report.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     facts: dict[str, Any] = to_builtins(run)
@@ -63,7 +69,10 @@ def write_outcome(
             return parts[name]
 
         run_file = whole(RUN)  # the first to be entered is the last to get its name: it says that all is there
-        _write_tables(rows_of(result, catalogue, labels), facts, whole, tables)
+        rows = rows_of(result, catalogue, labels)
+        _write_tables(rows, facts, whole, tables)
+        titles = {name: signal.title for name, signal in catalogue.signals.items()}
+        write_report(rows, facts, traces or {}, whole(REPORT), titles=titles, minutes_per_case=minutes_per_case)
         took = {**(timings or {}), "tables_seconds": round(time.monotonic() - began, 3)}
         run_file.write_bytes(run_json(facts, took))
         for part in parts.values():

@@ -327,16 +327,26 @@ def test_replay_writes_tables_unless_it_is_told_not_to(ripcurrent, tmp_path: Pat
     (tmp_path / "e.jsonl").write_bytes(b"\n".join(takeover()))
     command = ("replay", tmp_path / "e.jsonl", "--partitions", "1", "--out")
     assert ripcurrent(*command, tmp_path / "with").err == ripcurrent(*command, tmp_path / "no", "--no-tables").err == ""
-    plain = {"alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "episodes.csv", "daily.csv"}
+    lines = {"alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl"}
+    plain = lines | {"run.json", "report.html", "episodes.csv", "daily.csv"}
     assert {path.name for path in (tmp_path / "no").iterdir()} == plain
     more = {"episodes.parquet", "daily.parquet", "replay.duckdb", "replay.xlsx"}
     assert {path.name for path in (tmp_path / "with").iterdir()} == plain | more
     run = json.loads((tmp_path / "with" / "run.json").read_bytes())
     (source,), options = run["sources"], run["options"]
     assert (source["path"], source["kind"], run["records"]) == (str(tmp_path / "e.jsonl"), "events", len(takeover()))
-    assert options == {"partitions": 1, "sort": False, "close": True, "config": None, "labels": None, "tables": True}
+    assert options == {"partitions": 1, "sort": False, "close": True, "config": None, "labels": None, "tables": True,
+                       "minutes_per_case": 15}  # fmt: skip
     (row,) = csv.DictReader((tmp_path / "no" / "episodes.csv").read_text().splitlines())
     assert (row["signal"], row["creator_id"], row["verdict"]) == ("account_takeover", "c_1", "unlabelled")
+
+
+def test_the_report_reckons_with_the_minutes_that_a_case_is_said_to_take(ripcurrent, tmp_path: Path) -> None:
+    (tmp_path / "e.jsonl").write_bytes(b"\n".join(takeover()))
+    command = ("replay", tmp_path / "e.jsonl", "--out", tmp_path / "out", "--no-tables", "--minutes-per-case")
+    assert ripcurrent(*command, "90").code == 0
+    assert "At 90 minutes a case they take 1.5 hours to review." in (tmp_path / "out" / "report.html").read_text()
+    assert ripcurrent(*command, "0").code == 2
 
 
 def test_without_what_tables_need_replay_says_what_to_install_and_writes_the_rest(

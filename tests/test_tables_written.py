@@ -42,7 +42,7 @@ from tests.outcomes import DAY, HOUR, T0, opened, result
 from tests.test_replay import takeover
 
 NASTY = '=HYPERLINK("http://a","b"), über\n@x'
-WRITERS = ("write_csv", "write_parquet", "write_duckdb", "write_excel", "write_result")
+WRITERS = ("write_csv", "write_parquet", "write_duckdb", "write_excel", "write_report", "write_result")
 LABELS = [Label("c_1", "TH", "refund_surge", T0 - HOUR, T0), Label("c_2", "TH", "lookalike:raid", T0, T0 + HOUR)]
 
 
@@ -102,7 +102,8 @@ def values(rows: Rows, name: str, zone: Any = UTC) -> list[tuple[Any, ...]]:
 
 def test_a_folder_holds_these_files_and_nothing_else(written: Path) -> None:
     both = {f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet")}
-    rest = {"alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "replay.duckdb", "replay.xlsx"}
+    lines = {"alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl"}
+    rest = lines | {"run.json", "report.html", "replay.duckdb", "replay.xlsx"}
     assert {path.name for path in written.iterdir()} == both | rest
 
 
@@ -378,7 +379,7 @@ def test_an_interrupted_write_leaves_what_was_there_or_nothing(
     found: Result, catalogue: Catalogue, run: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     where: str,
 ) -> None:  # fmt: skip
-    def half(*arguments: Any) -> None:
+    def half(*arguments: Any, **more: Any) -> None:
         path = arguments[-1]
         if isinstance(path, Path):
             path.write_bytes(b"half")
@@ -404,7 +405,7 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(
     alerts = [opened(f"{n:032}", at=T0 + n, reason=f"{n * 7919:x} {n * 104729:x}") for n in range(500)]
     for name in WRITERS:
         if name != where:
-            monkeypatch.setattr(write_outcome, name, lambda *given: [x.touch() for x in given if isinstance(x, Path)])
+            monkeypatch.setattr(write_outcome, name, _touch)
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
     try:
@@ -417,6 +418,13 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(
     assert str(told.value).startswith(f"{tmp_path}: no room there (")
     assert "\n" not in str(told.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def _touch(*given: Any, **more: Any) -> None:
+    """Instead of a writer."""
+    for each in given:
+        if isinstance(each, Path):
+            each.touch()
 
 
 def _names(error: BaseException | None) -> set[str]:
@@ -446,8 +454,8 @@ def test_what_an_earlier_replay_left_is_gone(
     write_outcome.write_outcome(found, tmp_path, catalogue, run, labels=LABELS)
     write_outcome.write_outcome(found, tmp_path, catalogue, run, tables=False)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "episodes.csv", "daily.csv",
-        "mine.txt",
+        "alerts.jsonl", "shadow_alerts.jsonl", "dead_letters.jsonl", "run.json", "report.html", "episodes.csv",
+        "daily.csv", "mine.txt",
     }  # fmt: skip
 
 
