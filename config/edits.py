@@ -76,9 +76,9 @@ def _grafted(old: Any, new: Any, at: At) -> Any:
         return new
     part, *rest = at
     if isinstance(old, list | dict):
-        copy: Any = old.copy()
-        copy[part] = _grafted(old[part], new[part], tuple(rest))  # type: ignore[call-overload]
-        return copy
+        same: Any = old.copy()
+        same[part] = _grafted(same[part], new[part], tuple(rest))
+        return same
     if part not in old.__struct_fields__:  # which of several types it is
         return new
     name = str(part)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from rich.markup import escape
 
 from streams.command_line import Refused, Sort, app, catalogue_of, examples, output, progress, readable, say, source_of
 
 if TYPE_CHECKING:
     from config.schema import Catalogue
+    from streams.page import Page
     from streams.replays import Told
     from streams.what_if import Asked
 
@@ -125,18 +127,18 @@ def _compare(base: Path, new: Path, events: _Events, asked: Asked, out: Path | N
         console.print(tables.quality_table(rows["quality"]))
     made_of = tables.made_of(days, asked)
     for line in (*tables.compared_lines(rows), made_of):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(escape(line), highlight=False, soft_wrap=True)
     if out is not None:
         versions = {"base": catalogues[0].version, "new": catalogues[1].version}
-        page = compared_page(rows, made_of)
-        _write(rows, facts(told[0], days, asked, config_versions=versions), page, out)
+        made = facts(told[0], days, asked, config_versions=versions)
+        _write(rows, made, compared_page(rows, made, made_of), out)
 
 
 def _sweep(base: Path, events: _Events, asked: Asked, texts: list[str], limits: list[str], out: Path | None) -> None:
     from config.catalogue import variants
     from streams import compare_tables as tables
     from streams import sweep
-    from streams.compare_report import swept_page
+    from streams.sweep_report import swept_page
     from streams.what_if import days_of, facts, markets_of, swept
 
     for text in limits:
@@ -150,12 +152,13 @@ def _sweep(base: Path, events: _Events, asked: Asked, texts: list[str], limits: 
     _say_input(told[0])
     output().print(tables.sweep_table(rows, kept))
     made_of = tables.made_of(days, asked)
-    for line in (*tables.sweep_lines(rows, kept), made_of):
-        output().print(line, highlight=False, soft_wrap=True)
+    lines = [*tables.sweep_lines(rows, kept), made_of]
+    for line in lines:
+        output().print(escape(line), highlight=False, soft_wrap=True)
     if out is not None:
         versions = [catalogue.version for catalogue in catalogues]
-        page = swept_page(rows, kept, made_of)
-        _write({"sweep": rows}, facts(told[0], days, asked, config_versions=versions, budgets=kept), page, out)
+        made = facts(told[0], days, asked, config_versions=versions, budgets=kept)
+        _write({"sweep": rows}, made, swept_page(rows, made, lines), out)
 
 
 def _replayed(events: _Events, catalogues: Sequence[Catalogue]) -> list[Told]:
@@ -181,7 +184,7 @@ def _say_input(told: Told) -> None:
     output().print(said, highlight=False, soft_wrap=True)
 
 
-def _write(rows: Any, facts: dict[str, Any], page: str, out: Path) -> None:
+def _write(rows: Any, facts: dict[str, Any], page: Page, out: Path) -> None:
     from streams.write_compare import PAGE, write_compare
     from streams.write_outcome import missing
 

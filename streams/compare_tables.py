@@ -8,6 +8,7 @@ from rich.table import Table
 
 from streams.compare_rows import QualityRow, SettingRow, SignalRow, VolumeRow
 from streams.compare_volume import ALL
+from streams.dead_letters import escaped
 from streams.sweep_score import curve
 from streams.what_if import DRAWS, SEED, Asked, Days, day_text
 
@@ -104,15 +105,15 @@ def compared_lines(rows: Mapping[str, Sequence[Any]]) -> list[str]:
 
 def _creators(rows: Sequence[Any], change: str, said: str) -> str:
     mine = [row for row in rows if row.change == change]
-    names = ", ".join(row.creator_id for row in mine[:CREATORS_SHOWN])
+    names = ", ".join(escaped(row.creator_id) for row in mine[:CREATORS_SHOWN])
     more = f" and {len(mine) - CREATORS_SHOWN:,} more" if len(mine) > CREATORS_SHOWN else ""
     return f"{len(mine):,} creators {said}" + (f": {names}{more}" if mine else "")
 
 
 def made_of(days: Days, asked: Asked) -> str:
     """Of which days volumes are, and how."""
-    if not days.counted:
-        return f"no volume: {len(days.whole)} whole days of events are too few"
+    if len(days.counted) < 2:
+        return f"no volume: {len(days.whole)} whole days of events, {len(days.counted)} of which count, are too few"
     first, last = day_text(days.counted[0]), day_text(days.counted[-1])
     left_out = len(days.whole) - len(days.counted)
     said = f"volume of {len(days.counted)} days, {first} to {last}"

@@ -10,7 +10,8 @@ from streams.compare_rows import SettingRow
 from streams.compare_volume import ALL, Daily, weeks_to_come, with_all
 from streams.outcome_rows import EpisodeRow, LabelRow
 from streams.outcome_score import wilson
-from streams.volume import mean_interval, poisson_interval
+from streams.report_labels import poisson
+from streams.volume import mean_interval
 
 Three = tuple[float | None, float | None, float | None]
 NONE: Three = (None, None, None)
@@ -76,7 +77,7 @@ def _beside_labels(market: str, seen: Seen) -> _Quality:
     low, high = wilson(caught, len(mine)) if mine else (None, None)
     false = sum(row.verdict == "false" for row in _of(market, seen.episodes))
     days = sum(seen.creator_days.values()) if market == ALL else seen.creator_days.get(market, 0.0)
-    rate = [1_000 * n / days for n in (false, *poisson_interval(false))] if days else NONE
+    rate = [1_000 * n / days for n in (false, *poisson(false))] if days else NONE
     return _Quality(len(mine), caught, caught / len(mine) if mine else None, low, high, false, *rate)
 
 

@@ -133,12 +133,3 @@ def _first(holds: Callable[[float], bool]) -> float:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return float(high)
-
-
-def poisson_interval(n: int) -> tuple[float, float]:
-    """The exact interval of a count that came out as n.
-
-    >>> tuple(round(end, 2) for end in poisson_interval(0))
-    (0.0, 3.69)
-    """
-    return float(special.gammaincinv(max(n, 1e-9), 0.025)), float(special.gammaincinv(n + 1, 0.975))

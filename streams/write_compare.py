@@ -16,15 +16,17 @@ from msgspec import Struct, json
 
 from streams.compare_rows import COMPARED, SWEPT
 from streams.files import whole_path
+from streams.page import Page
 from streams.write_arrow import write_parquet
 from streams.write_csv import write_csv
+from streams.write_page import write_page
 
 FACTS, PAGE = "compare.json", "compare.html"
 TABLES = {**COMPARED, **SWEPT}
 
 
 def write_compare(
-    rows: Mapping[str, Sequence[Struct]], facts: Mapping[str, Any], page: str, folder: Path, parquet: bool
+    rows: Mapping[str, Sequence[Struct]], facts: Mapping[str, Any], page: Page, folder: Path, parquet: bool
 ) -> None:  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
@@ -39,7 +41,7 @@ def write_compare(
             write_csv(TABLES[name], each, whole(f"{name}.csv"))
             if parquet:
                 write_parquet(TABLES[name], each, whole(f"{name}.parquet"))
-        whole(PAGE).write_text(page, encoding="utf-8")
+        write_page(page, whole(PAGE))
         for part in parts.values():
             _sync(part)
     ours = {PAGE, *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet"))}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.compare_volume import ALL, LEARNING_DAYS, counted_days, volume_rows, weeks_to_come, with_all
-from streams.volume import WEEK, Interval, mean_interval, next_week, poisson_interval
+from streams.volume import WEEK, Interval, mean_interval, next_week
 from streams.what_if import draws
 
 COUNTS = st.lists(st.integers(0, 60), min_size=2, max_size=70)
@@ -149,10 +149,3 @@ def test_the_first_days_are_left_out_but_never_more_than_half_unless_asked_for(d
     assert list(counted) == list(whole)[days - len(counted) :]
     left_out = days - len(counted)
     assert left_out == (min(LEARNING_DAYS, days // 2) if learning is None else min(learning, days))
-
-
-def test_an_exact_interval_of_a_count_has_it_in_it() -> None:
-    for n in (0, 1, 5, 100):
-        low, high = poisson_interval(n)
-        assert low <= n <= high
-        assert low > 0 or n == 0
