@@ -152,13 +152,12 @@ def _sweep(base: Path, events: _Events, asked: Asked, texts: list[str], limits: 
     _say_input(told[0])
     output().print(tables.sweep_table(rows, kept))
     made_of = tables.made_of(days, asked)
-    lines = [*tables.sweep_lines(rows, kept), made_of]
-    for line in lines:
+    for line in (*tables.curve_lines(rows), *tables.budget_lines(rows, kept), made_of):
         output().print(escape(line), highlight=False, soft_wrap=True)
     if out is not None:
         versions = [catalogue.version for catalogue in catalogues]
         made = facts(told[0], days, asked, config_versions=versions, budgets=kept)
-        _write({"sweep": rows}, made, swept_page(rows, made, lines), out)
+        _write({"sweep": rows}, made, swept_page(rows, made, [*tables.budget_lines(rows, kept), made_of]), out)
 
 
 def _replayed(events: _Events, catalogues: Sequence[Catalogue]) -> list[Told]:

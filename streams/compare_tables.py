@@ -9,6 +9,7 @@ from rich.table import Table
 from streams.compare_rows import QualityRow, SettingRow, SignalRow, VolumeRow
 from streams.compare_volume import ALL
 from streams.dead_letters import escaped
+from streams.page_words import many
 from streams.sweep_score import curve
 from streams.what_if import DRAWS, SEED, Asked, Days, day_text
 
@@ -107,7 +108,7 @@ def _creators(rows: Sequence[Any], change: str, said: str) -> str:
     mine = [row for row in rows if row.change == change]
     names = ", ".join(escaped(row.creator_id) for row in mine[:CREATORS_SHOWN])
     more = f" and {len(mine) - CREATORS_SHOWN:,} more" if len(mine) > CREATORS_SHOWN else ""
-    return f"{len(mine):,} creators {said}" + (f": {names}{more}" if mine else "")
+    return f"{many(len(mine), 'creator')} {said}" + (f": {names}{more}" if mine else "")
 
 
 def made_of(days: Days, asked: Asked) -> str:
@@ -144,17 +145,18 @@ def sweep_table(rows: Sequence[SettingRow], limits: Mapping[str, float]) -> Tabl
     return table
 
 
-def sweep_lines(rows: Sequence[SettingRow], limits: Mapping[str, float]) -> list[str]:
-    lines = []
-    if any(row.labels is not None for row in rows):
-        lines.append("* on the curve: no other setting catches as many with fewer false alerts")
-    if limits:
-        asked = ", ".join(f"{most:g} alerts a day in {market}" for market, most in limits.items())
-        chosen = [row for row in rows if row.chosen and row.market == ALL]
-        labelled = chosen and chosen[0].labels is not None
-        why = "it catches most of those that keep to it" if labelled else "it tells most of those that keep to it"
-        said = f"{chosen[0].values} ({why})" if chosen else "no setting keeps to it"
-        lines.append(f"at most {asked.replace('in all', 'in all markets')}: {said}")
-    return lines
+def curve_lines(rows: Sequence[SettingRow]) -> list[str]:
+    return ["* on the curve: no other setting catches as many with fewer false alerts"] if curve(rows) else []
 
 
+def budget_lines(rows: Sequence[SettingRow], limits: Mapping[str, float]) -> list[str]:
+    """The setting that meets the budgets, and why it and no other."""
+    if not limits:
+        return []
+    asked = ", ".join(f"{most:g} alerts a day in {'all markets' if market == ALL else market}"
+                      for market, most in limits.items())  # fmt: skip
+    chosen = [row for row in rows if row.chosen and row.market == ALL]
+    if not chosen:
+        return [f"at most {asked}: no setting keeps to it"]
+    why = "tells" if chosen[0].labels is None else "catches"
+    return [f"at most {asked}: {chosen[0].values} (it {why} most of those that keep to it)"]

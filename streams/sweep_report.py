@@ -21,11 +21,15 @@ def swept_page(rows: Sequence[SettingRow], made: Mapping[str, Any], said: Sequen
     """`made` is compare.json, `said` the sentences that the command line ends with."""
     labelled = any(row.labels is not None for row in rows)
     sections = [
-        Section("settings", "Settings", joined(paragraphs(*said), _settings(rows, labelled))),
+        Section("settings", "Settings", joined(paragraphs(*map(_sentence, said)), _settings(rows, labelled))),
         *([Section("curve", "Recall against false alarms", _curve(rows))] if labelled else []),
         Section("made", "How this was made", how(made)),
     ]
     return Page("Sweep", "The same events under every setting", sections)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _settings(rows: Sequence[SettingRow], labelled: bool) -> Html:
