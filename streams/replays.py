@@ -98,12 +98,21 @@ def replays(jobs: Sequence[Replay], progress: Callable[[int], None] = lambda don
 
 
 def _submitted(pool: ProcessPoolExecutor, jobs: Sequence[Replay]) -> list[Future[Told]]:
-    """Processes are started here, and inherit that they don't hear Ctrl-C: we do, and end them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Processes are started here, and inherit that they don't hear Ctrl-C: we do, and end them. It waits until they are
+    started, since one that is half started would tell of it; a mask alone does not make it wait, for libraries have
+    threads that hear it, too.
+    """
+    got: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: got.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return [pool.submit(told, job) for job in jobs]
+        futures = [pool.submit(told, job) for job in jobs]
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if got:
+        raise KeyboardInterrupt
+    return futures
 
 
 @contextmanager
