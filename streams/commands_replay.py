@@ -66,7 +66,7 @@ def replay(
         ),
     ] = None,
     minutes_per_case: Annotated[
-        float, typer.Option(min=0.1, max=1_440, help="What a reviewer takes for an alert, for the hours on the report.")
+        float, typer.Option(min=0.1, max=1_440, help="What the review of an alert takes, for the hours on the report.")
     ] = 15,
 ) -> None:
     """Run the engine over a file and write the alerts that it would have raised, byte for byte.

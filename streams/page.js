@@ -22,7 +22,7 @@
     const keys = cells.map((cell, n) => {
       const key = cell.dataset.key;
       if (key === undefined) return texts[n];
-      return key === "" ? null : cell.className === "number" ? Number(key) : key;
+      return key === "" ? null : Number.isNaN(Number(key)) ? key : Number(key);
     });
     return { texts, keys, element: () => tr };
   }

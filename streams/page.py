@@ -1,7 +1,7 @@
 """A page of its own: one HTML file with its style and its script in it, that asks for nothing from anywhere. Pure.
 
     page = Page("Replay report", "of events.jsonl", [Section("alerts", "Alerts", table(…))])
-    text = rendered(page, ASSETS)          # write_page.py reads style and script, and writes it whole
+    write_page(page, path)                 # of write_page.py: it reads page.css and page.js, and writes the file
 
 A section is a link at the top of the page. What stands in it is made of `page_html.tag` (which escapes),
 `page_table.table` (sorts, filters, turns pages), `page_charts.stacked` (bars over time), `page_trace.readings` (a time

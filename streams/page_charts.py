@@ -114,12 +114,12 @@ def interval(value: float, low: float, high: float, most: float = 1.0) -> Html:
 
 
 def nice(value: float) -> float:
-    """The least 1, 2, 4, 5 or 8 times a power of ten that is not below it.
+    """The least 1, 2, 4, 5 or 8 times a power of ten that is not below it; 1 if it is as good as nothing.
 
     >>> nice(0), nice(3), nice(37), nice(0.07), nice(1_001)
     (1.0, 4.0, 40.0, 0.08, 2000.0)
     """
-    if value <= 0:
+    if value < 1e-9:
         return 1.0
     power = float(f"1e{int(f'{value:e}'.split('e')[1])}")
     return next(round(step * power, 12) for step in (1, 2, 4, 5, 8, 10) if step * power >= value * (1 - 1e-12))

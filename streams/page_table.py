@@ -21,7 +21,7 @@ Key = str | int | float | None
 
 class Heading(NamedTuple):
     label: str
-    kind: Literal["text", "number", "mark", "long"] = "text"  # a mark is one of few words, and looks like it
+    kind: Literal["text", "number", "time", "mark", "long"] = "text"  # a mark is one of few words, and looks like it
     choose: bool = False  # whether one of its values can be chosen
     title: str | None = None  # what it means, if the label is short
 

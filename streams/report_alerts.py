@@ -62,7 +62,8 @@ def width_of_bars(days: int) -> int:
 
 def _days(counts: Mapping[tuple[int, str], int]) -> Html:
     days = sorted({at for at, _ in counts})
-    headings = [Heading("Day"), Heading("Alerts", "number"), *(Heading(one.capitalize(), "number") for one in REACHED)]
+    headings = [Heading("Day", "time"), Heading("Alerts", "number")]
+    headings += [Heading(one.capitalize(), "number") for one in REACHED]
     rows: list[Row] = []
     for at in days:
         reached = [counts.get((at, one), 0) for one in REACHED]

@@ -130,7 +130,7 @@ def _said(peak: Point, trace: Trace) -> str:
 
 
 def _readings(name: str, trace: Trace) -> Html:
-    headings = [Heading("End of the window"), Heading("Measured", "number"), Heading("Expected", "number"),
+    headings = [Heading("End of the window", "time"), Heading("Measured", "number"), Heading("Expected", "number"),
                 Heading("Usual range", "number"), Heading("Score", "number"),
                 Heading("Alone calls for", "mark", choose=True)]  # fmt: skip
     rows = [
@@ -174,26 +174,30 @@ def all_episodes(told: Sequence[EpisodeRow], aside: Sequence[EpisodeRow]) -> Htm
 def _headings(with_: _With) -> list[Heading]:
     found = [
         Heading("Creator"), Heading("Severity", "mark", choose=True), Heading("Signal", choose=True),
-        Heading("Market", choose=True), Heading("Category", choose=True), Heading("Opened"),
-        Heading("Lasted", "number", title="empty while it is open"), Heading("Measured", "number"),
-        Heading("Usual range", "number"), Heading("Score", "number", title="in the unit of its detector"),
-        Heading("Status", choose=True),
+        Heading("Reason", "long"), Heading("Market", choose=True), Heading("Opened", "time"),
+        Heading("Lasted", "number", title="empty while it is open"), Heading("Status", choose=True),
     ]  # fmt: skip
     found += [Heading("Verdict", "mark", choose=True), Heading("Delay", "number")] if with_.verdict else []
     found += [Heading("Told", choose=True)] if with_.aside else []
     found += [Heading("Warm-up", choose=True)] if with_.cold else []
-    return [*found, Heading("Reason", "long")]
+    return [
+        *found, Heading("Category", choose=True), Heading("Measured", "number"), Heading("Usual range", "number"),
+        Heading("Score", "number", title="in the unit of its detector"),
+    ]  # fmt: skip
 
 
 def _row(row: EpisodeRow, with_: _With) -> Row:
     found = [
-        Cell(row.creator_id), Cell(row.severity, SEVERITIES.index(row.severity)), Cell(row.title), Cell(row.market),
-        Cell(row.category or ""), Cell(minute(row.opened_at), row.opened_at),
-        Cell(hours(row.duration_hours), row.duration_hours), Cell(measured(row.observed, row.unit), row.observed),
-        Cell(usual(row.expected_low, row.expected_high, row.unit), row.expected_high),
-        Cell(number(row.score), row.score), Cell("open" if row.ended_at is None else row.status),
+        Cell(row.creator_id), Cell(row.severity, SEVERITIES.index(row.severity)), Cell(row.title), Cell(row.reason),
+        Cell(row.market),
+        Cell(minute(row.opened_at), row.opened_at), Cell(hours(row.duration_hours), row.duration_hours),
+        Cell("open" if row.ended_at is None else row.status),
     ]  # fmt: skip
     found += [Cell(row.verdict), Cell(hours(row.delay_hours), row.delay_hours)] if with_.verdict else []
     found += [Cell("aside" if row.shadow else "told")] if with_.aside else []
     found += [Cell("warm-up" if is_cold(row) else "")] if with_.cold else []
-    return [*found, Cell(row.reason)]
+    return [
+        *found, Cell(row.category or ""), Cell(measured(row.observed, row.unit), row.observed),
+        Cell(usual(row.expected_low, row.expected_high, row.unit), row.expected_high),
+        Cell(number(row.score), row.score),
+    ]  # fmt: skip

@@ -150,8 +150,8 @@ def every_label(labels: Sequence[LabelRow], titles: Mapping[str, str]) -> Html:
     """What was missed stands first."""
     headings = [
         Heading("Creator"), Heading("Outcome", "mark", choose=True), Heading("Kind", choose=True),
-        Heading("Market", choose=True), Heading("Started"), Heading("Ended"), Heading("Signal", choose=True),
-        Heading("Delay", "number"),
+        Heading("Market", choose=True), Heading("Started", "time"), Heading("Ended", "time"),
+        Heading("Signal", choose=True), Heading("Delay", "number"),
     ]  # fmt: skip
     ordered = sorted(labels, key=lambda row: (_OUTCOMES.index(outcome_of(row)), row.started_at, row.creator_id))
     rows = [_label(row, titles) for row in ordered[:ROWS_MAX]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
     "--force-color-profile=srgb", "--remote-debugging-pipe",
 )  # fmt: skip
+ANSWER_SECONDS_MAX = 120
 KEYS = {
     "Tab": (9, ""), "Enter": (13, "\r"), "Space": (32, " "), "ArrowDown": (40, ""), "Escape": (27, ""),
 }  # fmt: skip
@@ -103,6 +105,8 @@ class Chromium:
 
     def _hear(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            if not select.select([self._back], [], [], ANSWER_SECONDS_MAX)[0]:
+                raise BrowserError(f"the browser has said nothing for {ANSWER_SECONDS_MAX} s")
             read = os.read(self._back, 1 << 20)
             if not read:
                 raise BrowserError("the browser is gone")

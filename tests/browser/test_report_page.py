@@ -1,17 +1,15 @@
 """What a reader of a replay's report sees and can do, in a browser."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from streams.page_html import shown
 from streams.page_table import SHOWN_MAX
 from tests.browser.chromium import BrowserError, Chromium
+from tests.browser.reader import MARKET, ROWS, SEVERITY, choose, click, column, focused, status
 from tests.pages import HOSTILE
 
-ROWS = "[...document.querySelectorAll('#episodes-table tbody tr')]"
-SEVERITY, OPENED, SCORE = 1, 5, 9  # columns
 each_page = pytest.mark.parametrize("name", ["many", "labelled", "hostile"])
 
 # of every element with a text of its own: its colour beside the nearest colour behind it
@@ -38,46 +36,6 @@ WEAK = """(() => {
   }
   return [...new Set(found)];
 })()"""
-
-
-def column(browser: Chromium, n: int) -> list[str]:
-    found: list[str] = browser.run(f"{ROWS}.map((row) => row.cells[{n}].textContent)")
-    return found
-
-
-def status(browser: Chromium) -> str:
-    said: str = browser.run("document.querySelector('#episodes-table [role=status]').textContent")
-    return said
-
-
-def click(browser: Chromium, selector: str) -> None:
-    browser.run(f"document.querySelector({selector!r}).click()")
-
-
-def sort(browser: Chromium, n: int) -> str:
-    click(browser, f"#episodes-table thead th:nth-child({n + 1}) button")
-    said: str = browser.run(
-        f"document.querySelector('#episodes-table thead th:nth-child({n + 1})').getAttribute('aria-sort')"
-    )
-    return said
-
-
-def find(browser: Chromium, text: str) -> None:
-    browser.run("document.querySelector('#episodes-table-find').focus()")
-    browser.run("document.querySelector('#episodes-table-find').select()")
-    browser.write(text)
-
-
-def choose(browser: Chromium, n: int, value: str) -> None:
-    browser.run(f"""(() => {{
-      const field = document.querySelector('#episodes-table select[data-column="{n}"]');
-      field.value = {value!r};
-      field.dispatchEvent(new Event("input", {{ bubbles: true }}));
-    }})()""")
-
-
-def focused(browser: Chromium) -> Any:
-    return browser.run("document.activeElement.id || document.activeElement.textContent")
 
 
 # ---- it asks for nothing -----------------------------------------------------------------------------------
@@ -122,89 +80,8 @@ def test_texts_of_events_are_shown_as_they_are_and_do_nothing(browser: Chromium,
     assert {browser.run(f"{ROWS}[{n}].cells[0].childElementCount") for n in range(10)} == {0}
     assert browser.run("document.title") == "Replay report"
     assert browser.run("document.querySelectorAll('img, iframe, [onmouseover], [onerror]').length") == 0
-    choose(browser, 3, shown(HOSTILE[0]))
-    assert set(column(browser, 3)) == {HOSTILE[0]}
-
-
-# ---- tables ------------------------------------------------------------------------------------------------
-
-
-def test_ten_thousand_episodes_are_never_more_than_a_page_of_rows(browser: Chromium, pages: Path) -> None:
-    browser.open(pages / "many.html")
-    elements = browser.run("document.querySelectorAll('*').length")
-    assert elements < 8_000
-    assert status(browser) == "10,000 rows, 1 to 50 shown"
-    assert len(column(browser, 0)) == SHOWN_MAX
-    for act in (lambda: sort(browser, SCORE), lambda: find(browser, "creator"), lambda: sort(browser, OPENED)):
-        act()
-        assert len(column(browser, 0)) == SHOWN_MAX
-        assert browser.run("document.querySelectorAll('*').length") <= elements + SHOWN_MAX
-    find(browser, "creator-09999")
-    assert column(browser, 0) == ["creator-09999"]
-    assert status(browser) == "1 of 10,000 rows match"
-
-
-def test_each_page_of_a_table_can_be_reached(browser: Chromium, pages: Path) -> None:
-    browser.open(pages / "many.html")
-    seen = column(browser, 0)
-    for _ in range(199):
-        click(browser, "#episodes-table [data-turn='1']")
-        seen += column(browser, 0)
-    assert sorted(seen) == [f"creator-{n:05}" for n in range(10_000)]
-    assert status(browser) == "10,000 rows, 9,951 to 10,000 shown"
-    assert browser.run("document.querySelector('#episodes-table [data-turn=\"1\"]').ariaDisabled") == "true"
-    click(browser, "#episodes-table [data-turn='1']")
-    assert status(browser) == "10,000 rows, 9,951 to 10,000 shown"
-
-
-def test_a_click_on_a_heading_sorts_and_another_one_turns_the_order(browser: Chromium, pages: Path) -> None:
-    browser.open(pages / "many.html")
-    assert sort(browser, SCORE) == "descending"  # of numbers the most first
-    scores = [float(text) for text in column(browser, SCORE)]
-    assert scores == sorted(scores, reverse=True)
-    assert sort(browser, SCORE) == "ascending"
-    assert float(column(browser, SCORE)[0]) == 3
-    assert sort(browser, OPENED) == "ascending"
-    assert column(browser, OPENED) == sorted(column(browser, OPENED))
-    assert browser.run("document.querySelectorAll('#episodes-table [aria-sort]').length") == 1
-
-
-def test_severities_sort_by_what_they_mean_and_what_is_missing_stands_last(browser: Chromium, pages: Path) -> None:
-    browser.open(pages / "many.html")
-    sort(browser, SEVERITY)
-    assert set(column(browser, SEVERITY)) == {"info"}
-    sort(browser, SEVERITY)
-    assert set(column(browser, SEVERITY)) == {"critical"}
-    lasted = 6
-    for _ in range(2):
-        sort(browser, lasted)
-        assert set(column(browser, lasted)) == {"5 h"}  # those that are open have none, whichever way
-
-
-def test_filters_narrow_each_other_and_say_how_many_are_left(browser: Chromium, pages: Path) -> None:
-    browser.open(pages / "many.html")
-    choose(browser, SEVERITY, "critical")
-    assert status(browser) == "1,000 of 10,000 rows match, 1 to 50 shown"
-    choose(browser, 3, "TH")
-    assert status(browser) == "500 of 10,000 rows match, 1 to 50 shown"
-    find(browser, "REFUNDS  creator-000")
-    assert {*column(browser, SEVERITY), *column(browser, 3)} == {"critical", "TH"}
-    assert status(browser) == f"{len(column(browser, 0))} of 10,000 rows match"
-    find(browser, "nobody")
-    assert status(browser) == "No row of 10,000 matches"
-    click(browser, "#episodes-table [type=reset]")
-    browser.run("new Promise((done) => setTimeout(done, 20))")
-    assert status(browser) == "10,000 rows, 1 to 50 shown"
-
-
-def test_small_tables_sort_too(browser: Chromium, pages: Path) -> None:
-    browser.open(pages / "many.html")
-    names = "[...document.querySelectorAll('#markets tbody th')].map((cell) => cell.textContent)"
-    assert browser.run(names) == ["ID", "MY", "TH", "VN"]
-    for _ in range(2):
-        click(browser, "#markets thead button")
-    assert browser.run(names) == ["VN", "TH", "MY", "ID"]
-    assert browser.run("document.querySelectorAll('#markets tbody svg').length") == 4  # its bars go with it
+    choose(browser, MARKET, shown(HOSTILE[0]))
+    assert set(column(browser, MARKET)) == {HOSTILE[0]}
 
 
 # ---- keyboard and readers of screens -----------------------------------------------------------------------
