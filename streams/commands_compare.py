@@ -116,7 +116,7 @@ def _compare(base: Path, new: Path, events: _Events, asked: Asked, out: Path | N
     from streams.what_if import compared, days_of, facts
 
     catalogues = [catalogue_of(base), catalogue_of(new)]
-    told = _replayed(events, catalogues)
+    told, sources = _replayed(events, catalogues)
     days = days_of(told, asked.learning_days)
     rows = compared(told[0], told[1], days, asked)
     console = output()
@@ -130,7 +130,7 @@ def _compare(base: Path, new: Path, events: _Events, asked: Asked, out: Path | N
         console.print(escape(line), highlight=False, soft_wrap=True)
     if out is not None:
         versions = {"base": catalogues[0].version, "new": catalogues[1].version}
-        made = facts(told[0], days, asked, config_versions=versions)
+        made = facts(told[0], days, asked, config_versions=versions, sources=sources)
         _write(rows, made, compared_page(rows, made, made_of), out)
 
 
@@ -146,7 +146,7 @@ def _sweep(base: Path, events: _Events, asked: Asked, texts: list[str], limits: 
     settings = sweep.grid(sweep.axes(texts))
     with readable(base):
         catalogues = variants(base, settings)
-    told = _replayed(events, catalogues)
+    told, sources = _replayed(events, catalogues)
     days, kept = days_of(told, asked.learning_days), sweep.budgets(limits, markets_of(told))
     rows = swept(told, [sweep.said(edits) for edits in settings], days, asked, kept)
     _say_input(told[0])
@@ -156,12 +156,16 @@ def _sweep(base: Path, events: _Events, asked: Asked, texts: list[str], limits: 
         output().print(escape(line), highlight=False, soft_wrap=True)
     if out is not None:
         versions = [catalogue.version for catalogue in catalogues]
-        made = facts(told[0], days, asked, config_versions=versions, budgets=kept)
+        made = facts(told[0], days, asked, config_versions=versions, sources=sources, budgets=kept)
         _write({"sweep": rows}, made, swept_page(rows, made, [*tables.budget_lines(rows, kept), made_of]), out)
 
 
-def _replayed(events: _Events, catalogues: Sequence[Catalogue]) -> list[Told]:
+def _replayed(events: _Events, catalogues: Sequence[Catalogue]) -> tuple[list[Told], list[dict[str, Any]]]:
+    """What each came to, and from what."""
+    from msgspec import to_builtins
+
     from streams.replays import Replay, replays
+    from streams.run_facts import source_facts
     from streams.security import pseudonyms_for
     from streams.sources import STANDARD_INPUT
 
@@ -169,12 +173,13 @@ def _replayed(events: _Events, catalogues: Sequence[Catalogue]) -> list[Told]:
         pseudonyms_for(catalogue)  # without a key where one is needed: before the work
     with source_of(events.path, events.partitions, events.sort) as source:
         path = source.files[0][1] if events.path == STANDARD_INPUT else events.path
+        sources = [to_builtins(source_facts(name, file, source.kind)) for name, file in source.files]
         jobs = [Replay(path, events.partitions, events.sort, catalogue, events.labels) for catalogue in catalogues]
         with progress("replaying", len(jobs)) as moved:
             told = replays(jobs, moved)
         if told[0].warning is not None:
             say(f"warning: {source.name}: {told[0].warning}")
-    return told
+    return told, sources
 
 
 def _say_input(told: Told) -> None:
