@@ -141,6 +141,15 @@ def test_a_signal_that_is_put_on_trial_vanishes_and_says_so() -> None:
     assert changes(episodes([], base, TITLES), episodes([], new, TITLES)) == []
 
 
+def test_an_alert_aside_covers_none_that_is_told() -> None:
+    """Nobody was told of it."""
+    aside = [replace(row, ended_at=T0 + 9 * HOUR) for row in episodes([], [opened("a")], TITLES)]
+    rows = changes(aside, told(opened("b"), opened("c", at=T0 + 2 * HOUR), ended=T0 + 3 * HOUR))
+    assert [(row.alert_new, row.change, row.aside, row.within) for row in rows] == [
+        ("b", "appeared", True, None), ("c", "appeared", False, None),
+    ]  # fmt: skip
+
+
 # ---- creators and labels ---------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from streams.compare_volume import ALL, LEARNING_DAYS, counted_days, volume_rows, weeks_to_come, with_all
 from streams.volume import WEEK, Interval, mean_interval, next_week
@@ -97,6 +98,16 @@ def test_a_market_learns_from_the_others_how_weeks_differ_and_all_together_from_
     arrays = {market: np.array(each, dtype=np.int64) for market, each in counts.items()}
     found = weeks_to_come(with_all(arrays))
     assert found == next_week(arrays) | next_week({ALL: sum(arrays.values(), np.zeros(28, np.int64))})
+
+
+def test_the_week_to_come_is_negative_binomial_with_what_is_unknown_of_its_mean() -> None:
+    """Four weeks of 70 that do not differ: by the law of decision 0047 and scipy's own quantiles."""
+    guess = 1 + 0.3**2 * 70  # variance over mean of weeks that differ by 30 % beyond chance
+    ratio = 4 * (3 * guess / (3 + 3)) / (3 + 4)  # three comparisons without any difference, twice
+    variance = 70 * ratio * (1 + 1 / 4)
+    rare = stats.norm.sf(stats.t.ppf(0.975, 3 + 3))
+    low, high = stats.nbinom.ppf([rare, 1 - rare], 70**2 / (variance - 70), 70 / variance)
+    assert week_of([10] * 28) == (70.0, low, high)
 
 
 def test_no_alert_so_far_does_not_promise_none() -> None:
