@@ -1,7 +1,7 @@
 """Loads the catalogue from a folder (engine.yaml, signals/, markets/, groups/), or refuses it, all errors at once."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -15,8 +15,9 @@ from config.checks import NAME, Around, signal_problems
 from config.checks_policy import engine_problems, group_problems, market_problems
 from config.conform import misfits
 from config.documents import Document, DocumentError, read_document
+from config.edits import Edit, EditError, edited
 from config.packed import Packed, calendar_hash, deciding
-from config.problems import Problem, told
+from config.problems import Problem, one_of, told
 from config.schema import Catalogue, EngineSettings, Group, Market, Occasion, Signal
 
 SHIPPED = Path(__file__).parent
@@ -70,6 +71,12 @@ def load_with_warnings(folder: Path = SHIPPED, today: date | None = None) -> Loa
                  for name, read in getattr(files, kind).items()}  # fmt: skip
     warnings = [told(documents[where], problem) for where, problem in advice(catalogue, today)]
     return Loaded(catalogue, warnings)
+
+
+def variants(folder: Path, settings: Iterable[Sequence[Edit]]) -> list[Catalogue]:
+    """The configuration of a folder with other values in its signals: one for each setting, checked as a whole."""
+    files = _checked(folder)
+    return [_catalogue(_edited(files, edits)) for edits in settings]
 
 
 def copy_shipped(folder: Path) -> int:
@@ -177,6 +184,23 @@ def _around(files: _Files) -> Around:
         delays=None if default is None else default.value.delays,
         tests={name: read.value for name, read in files.signals.items()},
     )
+
+
+def _edited(files: _Files, edits: Sequence[Edit]) -> _Files:
+    signals = dict(files.signals)
+    for edit in edits:
+        name = edit.place.signal
+        if name not in signals:
+            raise CatalogueError([f"{edit}: there is no signal {name}; {one_of(name, signals)}"])
+        try:
+            signals[name] = _Read(signals[name].document, edited(signals[name].value, edit))
+        except EditError as error:
+            raise CatalogueError([f"{edit}: {error}"]) from None
+    changed = files._replace(signals=signals)
+    if problems := _meaning(changed):
+        tried = ", ".join(str(edit) for edit in edits)
+        raise CatalogueError([f"with {tried}: {problem}" for problem in problems])
+    return changed
 
 
 # ---- the whole ---------------------------------------------------------------------------------------------

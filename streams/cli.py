@@ -16,6 +16,7 @@ from config.catalogue import CatalogueError
 from config.settings import SettingsError
 from streams import (  # they fill `app`, in the order of the help
     commands_cluster,  # noqa: F401
+    commands_compare,  # noqa: F401
     commands_dlq,  # noqa: F401
     commands_events,  # noqa: F401
     commands_inject,  # noqa: F401

@@ -38,20 +38,15 @@ class _Told(NamedTuple):
     error: bytes | None = None  # pickled
 
 
-def run(jobs: Sequence[Job], moved: Moved, stopped: Callable[[], bool]) -> list[Any]:
-    """What the jobs give when they are done, or when `stopped` says that they are to end."""
+def run(jobs: Sequence[Job], moved: Moved, stopped: Callable[[], bool], at_once: int | None = None) -> list[Any]:
+    """What the jobs give when they are done, or when `stopped` says that they are to end; at most `at_once` at a time,
+    else all.
+    """
     if len(jobs) == 1:
         return [jobs[0](lambda done, entries: _told(moved, done, entries) or stopped())]
-    context = multiprocessing.get_context("spawn")
     running: dict[Connection, BaseProcess] = {}
     try:
-        for job in jobs:
-            ours, theirs = context.Pipe()
-            process: BaseProcess = context.Process(target=_begin, args=(job, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            running[ours] = process
-        return _heard(running, moved, stopped)
+        return _heard(list(jobs), running, moved, stopped, at_once or len(jobs))
     finally:
         for process in running.values():
             process.terminate()
@@ -63,11 +58,17 @@ def _told(moved: Moved, done: int, entries: int) -> bool:
     return False
 
 
-def _heard(running: dict[Connection, BaseProcess], moved: Moved, stopped: Callable[[], bool]) -> list[Any]:
-    """Listen to all until each has ended."""
-    newest = dict.fromkeys(running, _Told())
+def _heard(
+    jobs: list[Job], running: dict[Connection, BaseProcess], moved: Moved, stopped: Callable[[], bool], at_once: int
+) -> list[Any]:
+    """Begin them one after the other, and listen until each has ended."""
+    newest: dict[Connection, _Told] = {}
     asked = False
-    while not all(told.ended for told in newest.values()):
+    while len(newest) < len(jobs) or not all(told.ended for told in newest.values()):
+        while len(newest) < len(jobs) and sum(not told.ended for told in newest.values()) < at_once:
+            pipe, process = _begun(jobs[len(newest)])
+            running[pipe], newest[pipe] = process, _Told()
+            asked = False
         if stopped() and not asked:
             asked = True
             for pipe in running:
@@ -78,8 +79,22 @@ def _heard(running: dict[Connection, BaseProcess], moved: Moved, stopped: Callab
             newest[pipe] = _next(pipe, running[pipe])
             if (error := newest[pipe].error) is not None:
                 raise pickle.loads(error)
-        moved(sum(told.done for told in newest.values()) // len(newest), sum(told.entries for told in newest.values()))
+        moved(sum(told.done for told in newest.values()) // len(jobs), sum(told.entries for told in newest.values()))
     return [told.result for told in newest.values()]
+
+
+def _begun(job: Job) -> tuple[Connection, BaseProcess]:
+    """A process at work. It is born deaf to Ctrl-C, also while it is still loading what it needs."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process: BaseProcess = context.Process(target=_begin, args=(job, theirs), daemon=True)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    theirs.close()
+    return ours, process
 
 
 def _next(pipe: Connection, process: BaseProcess) -> _Told:
@@ -104,8 +119,7 @@ def _name(code: int | None) -> str:
 
 def _begin(job: Job, pipe: Connection) -> None:
     """A process's whole life."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     newest = _Told()
 
     def pause(done: int, entries: int) -> bool:

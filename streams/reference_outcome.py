@@ -1,7 +1,11 @@
 """The columns of the tables of a replay, as docs/replay.md has them between two marks."""
 
+from collections.abc import Mapping
 from inspect import getdoc
 
+from msgspec import Struct
+
+from streams.compare_rows import COMPARED, SWEPT
 from streams.outcome_rows import TABLES, ColumnKind, columns
 from streams.write_duckdb import VIEWS
 
@@ -21,18 +25,24 @@ def with_columns(page: str) -> str:
 
 
 def tables_text() -> str:
-    """Every table with its columns, and the views."""
-    lines = []
-    for name, row in TABLES.items():
-        lines += [f"### {name}", "", *(getdoc(row) or "").splitlines(), ""]
-        lines += ["| column | type | holds |", "|---|---|---|"]
-        for column in columns(row):
-            kind = TYPES[column.kind] + (" or null" if column.nullable else "")
-            lines.append(f"| `{column.name}` | {kind} | {column.meaning} |")
-        lines.append("")
+    """Every table with its columns, and the views; then those of a comparison and of a sweep."""
+    lines = _tables(TABLES)
     lines += ["### Views of replay.duckdb", "", "| view | holds | columns |", "|---|---|---|"]
     for name, view in VIEWS.items():
         said = list(view.columns)
         told = "those of `episodes`" if said == [c.name for c in columns(TABLES["episodes"])] else None
         lines.append(f"| `{name}` | {view.meaning} | {told or ', '.join(f'`{one}`' for one in said)} |")
-    return "\n".join(lines) + "\n"
+    lines += ["", "### Tables of what if", "", *_tables({**COMPARED, **SWEPT}, level="####")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _tables(tables: Mapping[str, type[Struct]], level: str = "###") -> list[str]:
+    lines = []
+    for name, row in tables.items():
+        lines += [f"{level} {name}", "", *(getdoc(row) or "").splitlines(), ""]
+        lines += ["| column | type | holds |", "|---|---|---|"]
+        for column in columns(row):
+            kind = TYPES[column.kind] + (" or null" if column.nullable else "")
+            lines.append(f"| `{column.name}` | {kind} | {column.meaning} |")
+        lines.append("")
+    return lines

@@ -107,7 +107,10 @@ class Unfinished:
 
     def drain(self, parts: Mapping[int, Part]) -> None:
         """Write what came out of the shards, and hold it no longer."""
-        with self._room(), self._appended(ALERTS) as alerts, self._appended(SHADOW) as shadow, self._appended(DEAD) as dead:
+        with (
+            self._room(), self._appended(ALERTS) as alerts, self._appended(SHADOW) as shadow,
+            self._appended(DEAD) as dead,
+        ):  # fmt: skip
             for partition, part in sorted(parts.items()):
                 alerts.writelines(encode_alert(alert) + b"\n" for alert in part.alerts)
                 shadow.writelines(encode_alert(alert) + b"\n" for alert in part.shadow)

@@ -18,7 +18,8 @@ from config.catalogue import SHIPPED, load
 from streams.cli import main
 from tests.test_replay import takeover
 
-COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "convert", "demo")
+COMMANDS = ("run", "check", "init", "topics", "simulate", "record", "replay", "calibrate", "compare", "convert",
+            "demo")
 DLQ_COMMANDS = ("dlq list", "dlq show", "dlq redrive")
 NOWHERE = ("--bootstrap-servers", "127.0.0.1:1")
 

@@ -19,6 +19,8 @@ CORE = {  # pure: no clock, no randomness, no I/O
     "streams.page", "streams.page_charts", "streams.page_html", "streams.page_table", "streams.page_trace",
     "streams.page_words", "streams.report", "streams.report_alerts", "streams.report_episodes", "streams.report_labels",
     "streams.traced",
+    "streams.compare", "streams.compare_report", "streams.compare_rows", "streams.compare_volume",
+    "streams.sweep_report", "streams.sweep_score", "streams.volume",
     "streams.recount", "streams.state", "streams.tally",
     "streams.dating", "streams.levels", "streams.rulebook", "streams.series", "streams.succession", "streams.unrest",
     "streams.windows",

@@ -105,7 +105,9 @@ def test_what_is_wrong_is_one_line_with_its_place_and_leaves_nothing(what: str, 
     assert done.err.startswith("ripcurrent: error: ")
     assert done.err.count("\n") == 1
     assert wrong.said in done.err
-    there = [path for path in sorted(folder.rglob("*")) if UNFINISHED not in path.parts and path != folder / "out"]
+    there = [path for path in sorted(folder.rglob("*")) if UNFINISHED not in path.parts]
+    if what == "labels of nobody who is in the events":
+        there.remove(folder / "out")
     assert there == before, "but for what --resume could go on with"
 
 
