@@ -12,6 +12,7 @@ import pickle
 import signal
 import traceback
 from collections.abc import Callable, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
@@ -85,6 +86,7 @@ def _heard(
 
 def _begun(job: Job) -> tuple[Connection, BaseProcess]:
     """A process at work. It is born deaf to Ctrl-C, also while it is still loading what it needs."""
+    resource_tracker.ensure_running()  # which would unblock signals below
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process: BaseProcess = context.Process(target=_begin, args=(job, theirs), daemon=True)
