@@ -22,6 +22,7 @@ from streams import (  # they fill `app`, in the order of the help
     commands_inject,  # noqa: F401
     commands_replay,  # noqa: F401
     commands_sources,  # noqa: F401
+    commands_thresholds,  # noqa: F401
 )
 from streams.broker import BrokerError
 from streams.command_line import FAILED, OK, REFUSED, STOPPED, Refused, examples, output, say
