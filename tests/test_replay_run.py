@@ -16,6 +16,7 @@ import pytest
 
 from config.packed import pack
 from streams import checkpoint, saved_state, share, state
+from streams.cases import Cases
 from streams.checkpoint import manifest_key
 from streams.columns import Record
 from streams.engine import Engine
@@ -27,7 +28,9 @@ from streams.replay_run import ResumeError, Run, workers_for
 from streams.share import Share
 from streams.sources import Files
 from streams.ticks import Tick
+from streams.unfinished import read_cases
 from tests.streamed import HOUR, START, eager, hostile
+from tests.test_cases import decided
 from tests.test_cli import ripcurrent as ripcurrent
 
 CATALOGUE = eager()
@@ -342,3 +345,22 @@ def test_a_folder_of_checkpoints_that_can_t_be_used_is_refused(recording: Path, 
     checkpoints(recording, tmp_path, 300, "others")
     with pytest.raises(CheckpointError, match="holds checkpoints of checkpoints and others; expected those of one"):
         saved_state.partitions_in(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_reviewers_decided_is_found_whoever_reads_it_and_after_a_stop(workers: int, tmp_path: Path) -> None:
+    events = tmp_path / "e.jsonl"
+    lines = [r.value for r in hostile(9, n=400, hours=8) if r.value and b"\n" not in r.value]
+    cases = [decided(f"alert-{n}", "confirmed", n) for n in range(40)]
+    events.write_bytes(b"\n".join(line for pair in zip(lines, cases, strict=False) for line in pair))
+    common = {"cases": True, "close": False}
+    run_of(events, tmp_path, workers, **common).begin({}, resume=False)
+    if workers == 1:
+        _play_until(run_of(events, tmp_path, workers, **common), 1, killed=False)
+    run = run_of(events, tmp_path, workers, **common)
+    run.begin({}, resume=True)
+    run.play(nothing, never)
+    found = Cases()
+    for folder in run.folders:
+        read_cases(folder, found)
+    assert sorted(found.by_alert) == sorted(f"alert-{n}" for n in range(40))
