@@ -84,7 +84,7 @@ def _deciding(run: Any, config: Path | None, alert: Any) -> tuple[Any, str]:
 
     folder = _config(run, config)
     try:
-        catalogue = catalogue_of(folder)
+        catalogue = _catalogue(folder, *_begun_with(run, config, None))
     except CatalogueError as error:
         if config is not None:
             raise
@@ -92,6 +92,20 @@ def _deciding(run: Any, config: Path | None, alert: Any) -> tuple[Any, str]:
     if (why := _other_version(alert, catalogue.version, folder)) is not None:
         return None, why
     return catalogue, ""
+
+
+def _begun_with(run: Any, config: Path | None, checkpoint: Path | None) -> tuple[Path | None, bool]:
+    """The checkpoint that the alerts are of, if any, and whether a configuration was named that took over there."""
+    named = config is not None or (run is not None and run.options.config is not None)
+    if checkpoint is None and run is not None and run.options.from_checkpoint is not None:
+        checkpoint = Path(run.options.from_checkpoint)
+    return checkpoint, named
+
+
+def _catalogue(folder: Path, checkpoint: Path | None, named: bool) -> Any:
+    from streams.saved_state import catalogue_in
+
+    return catalogue_of(folder) if checkpoint is None or named else catalogue_in(checkpoint)
 
 
 def _config(run: Any, config: Path | None) -> Path:
@@ -126,7 +140,7 @@ def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) 
         with _again(path, run.options.partitions, run.options.sort, run) as again:
             if again.changed:
                 return None, again.changed
-            starts = _starts(again.source, catalogue, run.options.from_checkpoint, run.options.config is not None)
+            starts = _starts(again.source, catalogue, *_begun_with(run, None, None))
             with progress("replaying", again.source.total) as moved:
                 found = traces(
                     starts.entries(again.source), catalogue, [revisions], topic=again.source.topic,
@@ -142,14 +156,12 @@ def _trace(run: Any, events: Path | None, catalogue: Any, revisions: list[Any]) 
     return trace, ""
 
 
-def _starts(source: Any, catalogue: Any, checkpoint: Path | str | None, named: bool) -> Any:
+def _starts(source: Any, catalogue: Any, checkpoint: Path | None, named: bool) -> Any:
     """How the shards begin: with nothing, or with the state that a checkpoint holds, under the configuration of then
     if none was named."""
     from streams.share import Starts
 
-    if checkpoint is None:
-        return Starts(source, catalogue, None)
-    return Starts(source, catalogue if named else None, Path(checkpoint))
+    return Starts(source, catalogue if checkpoint is None or named else None, checkpoint)
 
 
 def _events(run: Any) -> Path | None:
@@ -233,13 +245,11 @@ def verify(
     path = events or _events(run)
     if path is None:
         raise Refused("--events is needed: nothing beside the alerts says which events they are of")
-    folder = _config(run, config)
-    catalogue = catalogue_of(folder)
+    folder, begun = _config(run, config), _begun_with(run, config, from_checkpoint)
+    catalogue = _catalogue(folder, *begun)
     many, in_order, end = _options(run, partitions, sort, close)
-    checkpoint = from_checkpoint or (None if run is None else run.options.from_checkpoint)
-    named = config is not None or (run is not None and run.options.config is not None)
     with _again(path, many, in_order, run) as again:
-        starts = _starts(again.source, catalogue, checkpoint, named)
+        starts = _starts(again.source, catalogue, *begun)
         cases = _verified(again.source, said, catalogue, folder, end, starts)
     if again.changed:
         say(f"warning: {again.changed}")

@@ -23,6 +23,7 @@ from streams.engine import Engine
 from streams.errors import CheckpointError
 from streams.local_copy import LocalCopy, Root
 from streams.recording import Recording, head_line, record_line, tick_line
+from streams.records import decode_alert
 from streams.replay import Part, Result, replay, write_result
 from streams.replay_run import ResumeError, Run, workers_for
 from streams.share import Share
@@ -210,8 +211,9 @@ def test_another_replay_is_not_taken_for_the_one_that_was_begun(recording: Path,
 def test_ctrl_c_leaves_no_result_and_resume_makes_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "streams.cli"]
     events = tmp_path / "e.jsonl"
-    subprocess.run([*command, "simulate", "--days", "2", "--creators", "30", "--out", events], check=True)
-    replay_it = [*command, "replay", events, "--workers", "2", "--partitions", "2", "--no-tables", "--out"]
+    subprocess.run([*command, "simulate", "--days", "1", "--creators", "40", "--out", events], check=True)
+    replay_it = [*command, "replay", events, "--workers", "2", "--partitions", "2", "--traces", "0",
+                 "--no-tables", "--out"]  # fmt: skip
     process = subprocess.Popen([*replay_it, tmp_path / "out"], stderr=subprocess.PIPE, text=True)
     until(lambda: any((tmp_path / "out").glob(".unfinished/1/alerts.jsonl")))
     process.send_signal(signal.SIGINT)
@@ -255,8 +257,7 @@ def checkpoints(recording: Path, folder: Path, stop: int, topic: str = "checkpoi
     return {partition: part.engine.next_offset for partition, part in parts.items()}
 
 
-@pytest.mark.parametrize("stop", [400, 1_363, 1_600])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("stop", "workers"), [(400, 1), (1_363, 2), (1_600, 1)])
 def test_from_a_checkpoint_a_replay_says_what_the_whole_one_says_behind_it(
     recording: Path, whole: Whole, stop: int, workers: int, tmp_path: Path
 ) -> None:
@@ -273,6 +274,30 @@ def test_from_a_checkpoint_a_replay_says_what_the_whole_one_says_behind_it(
     assert behind == rest
     assert 0 < len(rest) < len(whole.result.alerts)
     assert result.gaps == {}
+
+
+def test_alerts_from_a_checkpoint_are_explained_and_verified_from_it(
+    recording: Path, tmp_path: Path, ripcurrent: Any
+) -> None:
+    checkpoints(recording, tmp_path / "state", 400)
+    out, more = tmp_path / "out", ("--no-tables", "--traces", "0")
+    done = ripcurrent("replay", recording, "--from-checkpoint", tmp_path / "state", "--out", out, *more)
+    assert done.code == 0, done.err
+    verified = ripcurrent("verify", out)
+    assert (verified.code, verified.out.endswith("revisions: identical\n")) == (0, True), verified.out
+    named = ripcurrent("verify", out / "alerts.jsonl", "--events", recording, "--from-checkpoint", tmp_path / "state")
+    assert named.code == 0
+    told = map(decode_alert, (out / "alerts.jsonl").read_bytes().splitlines())
+    first = next(alert for alert in told if alert.revision == 1 and alert.evidence.events)
+    explained = ripcurrent("explain", first.alert_id, "--in", out)
+    assert explained.code == 0
+    assert "not window by window" not in explained.err
+    tampered = tmp_path / "tampered.jsonl"
+    name = b'\\"event_id\\": \\"%s\\"' % first.evidence.events[-1].event_id.encode()
+    tampered.write_bytes(recording.read_bytes().replace(name, b'\\"event_id\\": \\"x\\"'))
+    assert tampered.read_bytes() != recording.read_bytes()
+    other = ripcurrent("verify", out, "--id", first.alert_id, "--events", tampered)
+    assert other.code == 1, other.out
 
 
 def test_plain_events_are_what_came_behind_the_checkpoint(tmp_path: Path) -> None:
