@@ -20,7 +20,7 @@ check: install  ## the fast part: lint, types, layers, unit tests (3 to 6 minute
 	$(PY) -m pytest -q -n auto --maxprocesses 4 --dist worksteal --ignore=tests/integration --ignore=tests/browser
 
 test: check browser  ## and the report in a browser, and integration on Apache Kafka, but for test-long
-	$(PY) -m pytest -q -m "not long" tests/browser tests/integration
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not long" tests/browser tests/integration
 
 browser:  ## a Chromium for the tests of the report, by apt; where there is none they are skipped
 	@for name in chromium chromium-browser google-chrome; do command -v $$name > /dev/null && exit 0; done; \

@@ -82,7 +82,7 @@ def ripcurrent(environ: dict[str, str], *arguments: str | Path) -> str:
 def replayed(played: Played, source: str, *more: str | Path) -> set[bytes]:
     out = played.folder / "out"
     where = source if source.startswith("kafka:") else played.folder / source
-    ripcurrent(played.environ, "replay", where, "--out", out, "--no-tables", *more)
+    ripcurrent(played.environ, "replay", where, "--out", out, "--no-tables", "--traces", "0", *more)
     return revisions((out / "alerts.jsonl").read_bytes().splitlines())
 
 
@@ -154,9 +154,9 @@ def test_with_all_signals_lines_columns_and_the_topic_tell_what_the_worker_told(
 ) -> None:
     folder = tmp_path_factory.mktemp("parity-all")
     records = market(3, np.random.default_rng(6)).records
-    records = records[: len(records) * 2 // 3]
+    records = records[: len(records) // 3]
     parts = [records[: len(records) // 2], records[len(records) // 2 :]]
     played = play(kafka, folder, talkative(folder / "config"), 4, parts, silence=False)
-    assert len({decode_alert(line).signal for line in played.live}) > 5
+    assert len({decode_alert(line).signal for line in played.live}) > 2
     for source, many in (("r.jsonl.gz", "2"), ("columns", "2"), ("kafka:", "1")):
         assert replayed(played, source, "--workers", many) == played.live, source
