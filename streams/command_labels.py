@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from streams.cases import Cases, case_rows
 from streams.command_line import Refused, output, say
+from streams.dead_letters import escaped
 from streams.labels import read_kinds, read_lines, strangers
 from streams.scorecard import Label, is_episode, score
 from streams.tables import cases_lines, scorecard_lines, scorecard_table
@@ -65,13 +66,13 @@ class Labelled(NamedTuple):
     def tell(self, result: Any) -> None:
         kinds = read_kinds()
         if unknown := sorted({label.kind for label in filter(is_episode, self.found)} - kinds.keys()):
-            them = ", ".join(unknown)
+            them = escaped(", ".join(unknown))
             say(f"warning: no signal speaks for {them} (config/kinds.yaml): those episodes can't be caught")
-        warm, labels = result.warm, [label for label in self.found if label.start_ms >= result.warm_at]
-        card = score(warm.alerts, labels, kinds)
+        warm = result.warm
+        card = score(warm.alerts, self.found, kinds, max(result.warm_at, 0))
         output().print(scorecard_table(card, "Labelled episodes"))
         for line in scorecard_lines(card, warm.creators, warm.days):
-            output().print(line, highlight=False)
+            output().print(line, highlight=False, markup=False)
 
 
 class Decided(NamedTuple):

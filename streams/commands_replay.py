@@ -25,6 +25,10 @@ from streams.command_line import (
     settings_from,
     stoppable,
 )
+from streams.errors import RipcurrentError
+
+KEPT = "what was done is kept: the same command with --resume goes on"
+WARMUP_MAX_MS = 3_650 * 86_400_000
 
 
 @app.command(
@@ -149,7 +153,7 @@ def replay(
     took = {"replay_seconds": round(time.monotonic() - began, 3), "workers": len(run.shares)}
     options |= {
         "events": events, "close": run.close, "config": config, "labels": labels, "tables": with_tables,
-        "warmup": warmup, "minutes_per_case": minutes_per_case, "traces": traces,
+        "warmup": warmup, "minutes_per_case": minutes_per_case, "traces": traces, "checkpoint": run.checkpoint,
     }  # fmt: skip
     facts = run_facts(result, catalogue, run.sources, options)
     write_outcome(
@@ -171,6 +175,8 @@ def _warmup(said: str | None, checkpoint: Path | None) -> int:
         return 0
     if not re.fullmatch("[1-9][0-9]*[smhd]", said):
         raise Refused(f"--warmup {said}: expected a number and s, m, h or d, such as 14d")
+    if millis(said) > WARMUP_MAX_MS:
+        raise Refused(f"--warmup {said}: expected at most 3650d")
     if checkpoint is not None:
         raise Refused("--warmup is for a replay that begins with nothing; --from-checkpoint brings what was learned")
     return millis(said)
@@ -201,19 +207,22 @@ def _span(events: Path, since: str | None, until: str | None) -> tuple[Any, Any]
 
 def _play(run: Any, options: dict[str, Any], resume: bool) -> None:
     """To its end; KeyboardInterrupt if it was stopped."""
-    from streams.files import RecordingError
-    from streams.unfinished import NoRoomError
+    from streams.clients import KafkaUnusableError
+    from streams.processes import ProcessEndedError
 
     if run.begin(options, resume=resume):
         say("warning: an unfinished replay was thrown away for this one; --resume would have gone on with it")
     with stoppable() as stopped, progress("replaying", run.source.total) as moved:
         try:
             warning = run.play(moved, lambda: bool(stopped))
-        except (RecordingError, NoRoomError):  # there is no going on with it
+        except (ProcessEndedError, KafkaUnusableError):
+            say(KEPT)
+            raise
+        except RipcurrentError:  # there is no going on with it
             run.end()
             raise
     if warning is None:
-        say("what was done is kept: the same command with --resume goes on")
+        say(KEPT)
         raise KeyboardInterrupt
     if warning:
         say(f"warning: {run.source.name}: {warning}")
@@ -234,6 +243,7 @@ def _traces(run: Any, result: Any, n: int) -> dict[str, Any]:
     with stoppable() as stopped, progress("tracing", run.source.total) as moved:
         found = run.traces(list(revisions.values()), moved, lambda: bool(stopped))
     if found is None:
+        say(KEPT)
         raise KeyboardInterrupt
     return dict(found)
 

@@ -45,11 +45,11 @@ def run(jobs: Sequence[Job], moved: Moved, stopped: Callable[[], bool], at_once:
     """
     if len(jobs) == 1:
         return [jobs[0](lambda done, entries: _told(moved, done, entries) or stopped())]
-    running: dict[Connection, BaseProcess] = {}
+    running: dict[Connection, tuple[int, BaseProcess]] = {}  # with the number of its job
     try:
-        return _heard(list(jobs), running, moved, stopped, at_once or len(jobs))
+        return _heard(jobs, running, moved, stopped, at_once or len(jobs))
     finally:
-        for process in running.values():
+        for _, process in running.values():
             process.terminate()
             process.join()
 
@@ -60,28 +60,34 @@ def _told(moved: Moved, done: int, entries: int) -> bool:
 
 
 def _heard(
-    jobs: list[Job], running: dict[Connection, BaseProcess], moved: Moved, stopped: Callable[[], bool], at_once: int
-) -> list[Any]:
-    """Begin them one after the other, and listen until each has ended."""
-    newest: dict[Connection, _Told] = {}
-    asked = False
-    while len(newest) < len(jobs) or not all(told.ended for told in newest.values()):
-        while len(newest) < len(jobs) and sum(not told.ended for told in newest.values()) < at_once:
-            pipe, process = _begun(jobs[len(newest)])
-            running[pipe], newest[pipe] = process, _Told()
-            asked = False
+    jobs: Sequence[Job], running: dict[Connection, tuple[int, BaseProcess]], moved: Moved,
+    stopped: Callable[[], bool], at_once: int,
+) -> list[Any]:  # fmt: skip
+    """Begin them one after the other, and listen until each has ended; when stopped, no other one is begun."""
+    newest = [_Told() for _ in jobs]
+    begun, asked = 0, False
+    while running or (begun < len(jobs) and not stopped()):
+        while len(running) < at_once and begun < len(jobs) and not stopped():
+            pipe, process = _begun(jobs[begun])
+            running[pipe], begun = (begun, process), begun + 1
         if stopped() and not asked:
             asked = True
             for pipe in running:
                 with contextlib.suppress(OSError):
                     pipe.send("stop")
-        ready: list[Any] = wait([pipe for pipe, told in newest.items() if not told.ended], WAIT_SECONDS)
+        ready: list[Any] = wait(list(running), WAIT_SECONDS)
         for pipe in ready:
-            newest[pipe] = _next(pipe, running[pipe])
-            if (error := newest[pipe].error) is not None:
-                raise pickle.loads(error)
-        moved(sum(told.done for told in newest.values()) // len(jobs), sum(told.entries for told in newest.values()))
-    return [told.result for told in newest.values()]
+            number, process = running[pipe]
+            newest[number] = told = _next(pipe, process)
+            if told.error is not None:
+                raise pickle.loads(told.error)
+            if told.ended:
+                process.join()
+                process.close()
+                pipe.close()
+                del running[pipe]
+        moved(sum(told.done for told in newest) // len(jobs), sum(told.entries for told in newest))
+    return [told.result for told in newest]
 
 
 def _begun(job: Job) -> tuple[Connection, BaseProcess]:
@@ -107,7 +113,7 @@ def _next(pipe: Connection, process: BaseProcess) -> _Told:
         process.join()
         how = _name(process.exitcode)
         raise ProcessEndedError(
-            f"a process of the replay was ended by {how}; was there enough memory? `--resume` goes on"
+            f"a process of the replay was ended by {how}; was there enough memory?"
         ) from None
 
 

@@ -29,6 +29,9 @@ from streams.ticks import Tick
 from streams.windows import NEVER
 
 RUN_RECORDS = 4_000
+HELD_RECORDS = 50_000  # of all shards together
+GAP_MIN = 100  # offsets that are missing behind a checkpoint; fewer may be ends of transactions
+KEYS_MAX = 1_000_000  # creators of a shard whose records are counted
 DAY_MS = 86_400_000
 Entries = Iterable[tuple[int, Record | Tick]]  # (partition, record or tick), each partition in order
 
@@ -99,6 +102,7 @@ class Part:
         self.known, self.start = engine.next_offset, self.shard.start
         self.before = before or Summary(-1, 0, 0, NEVER, 0, [], {})  # what was done when that state was taken
         self.records = self.ticks = self.gap = 0
+        self.met = before is not None or not self.known  # the first record that is not in the state
         self.trailing = self.skip = self.before.trailing
         self.run: list[Record] = []
         self.alerts: list[Alert] = []
@@ -111,8 +115,10 @@ class Part:
             self.flush()
             self._tick(entry)
         elif entry.offset >= self.start:
-            if not self.run and not self.shard.position and self.known:
-                self.gap = max(entry.offset - self.known, 0)
+            if not self.met and entry.offset >= self.known:
+                self.met, self.gap = True, entry.offset - self.known
+                if self.gap < GAP_MIN:
+                    self.gap = 0
             self.run.append(entry)
 
     def _tick(self, tick: Tick) -> None:
@@ -132,7 +138,8 @@ class Part:
         if self.run:
             fresh = [record.key for record in self.run if record.offset >= self.known]
             self.records += len(fresh)
-            self.heard.update(fresh)
+            room = len(self.heard) < KEYS_MAX
+            self.heard.update(fresh if room else (key for key in fresh if key in self.heard))
             self.take(self.shard.feed(self.run))
             self.run = []
             self.trailing = self.trailing if not fresh else 0
@@ -206,9 +213,16 @@ def play(
         if len(part.run) >= run_records:
             part.flush()
             pause(seen)
+        elif seen % HELD_RECORDS == 0:
+            _flush(parts)
+            pause(seen)
+    _flush(parts)
+    pause(seen)
+
+
+def _flush(parts: Mapping[int, Part]) -> None:
     for part in parts.values():
         part.flush()
-    pause(seen)
 
 
 def close_all(parts: Mapping[int, Part]) -> None:

@@ -11,8 +11,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,9 +26,11 @@ from config.schema import Catalogue
 from streams import processes
 from streams.engine import ENGINE_VERSION
 from streams.errors import ConfigError
+from streams.files import whole_path
 from streams.records import Alert
 from streams.replay import Result, result_of
 from streams.run_facts import SourceFacts, as_then, facts_of
+from streams.saved_state import marks_of
 from streams.share import Share, trace, work
 from streams.sources import Opening
 from streams.traced import Trace
@@ -56,6 +60,8 @@ class Run:
         self.close = self.source.kind == "events" if share.close is None else share.close
         self.folder = out / UNFINISHED
         self.catalogue, self.sources = catalogue, facts_of(self.source, share.opening)
+        self.checkpoint = None if share.checkpoint is None else marks_of(share.checkpoint)
+        self._alone: Callable[[], object] = lambda: None  # lets others write there
         many = workers_for(workers, self.source.total, self.source.partitions)
         self.shares = [
             share._replace(close=self.close, number=n, of=many, folder=self.folder / str(n), resume=True)
@@ -66,18 +72,34 @@ class Run:
         """Take up what was begun with these options, or begin; whether something unfinished had to go for it."""
         facts = {
             **options, "close": self.close, "cases": self.shares[0].cases, "workers": len(self.shares),
-            "sources": self.sources, "config_version": self.catalogue.version, "engine_version": ENGINE_VERSION,
+            "sources": self.sources, "checkpoint": self.checkpoint,
+            "config_version": self.catalogue.version, "engine_version": ENGINE_VERSION,
         }  # fmt: skip
         said = msgspec.json.encode(facts, order="deterministic", enc_hook=str)
         there = self.folder / FACTS
+        if resume and not there.exists():
+            raise ResumeError(f"{self.folder.parent}: nothing was begun there; leave --resume out")
+        self._take_alone()
         if resume:
             _same(there, said)
             return False
         stale = there.exists()
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        there.write_bytes(said)
+        self.folder.mkdir()
+        with whole_path(there) as part:
+            part.write_bytes(said)
         return stale
+
+    def _take_alone(self) -> None:
+        """Two replays into one folder would write into each other's files."""
+        out = self.folder.parent
+        out.mkdir(parents=True, exist_ok=True)
+        lock = os.open(out, os.O_RDONLY)
+        self._alone = weakref.finalize(self, os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResumeError(f"{out}: another replay is writing there") from None
 
     def play(self, moved: processes.Moved, stopped: Callable[[], bool]) -> str | None:
         """To the end, or until stopped: then None. Else what is to be said of the source, if anything."""
@@ -110,6 +132,11 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # there is something in it
             self.folder.parent.rmdir()
+        self.leave()
+
+    def leave(self) -> None:
+        """Others may write there."""
+        self._alone()
 
 
 def taken_up(opening: Opening, out: Path) -> Opening:
@@ -129,8 +156,8 @@ def _same(there: Path, said: bytes) -> None:
     """ResumeError where what was begun is of other facts, with the first that differs."""
     try:
         begun = msgspec.json.decode(there.read_bytes())
-    except FileNotFoundError:
-        raise ResumeError(f"{there.parent.parent}: nothing was begun there; leave --resume out") from None
+    except msgspec.DecodeError as error:
+        raise ResumeError(f"{there}: can't be read ({error}); leave --resume out to begin anew") from None
     now = msgspec.json.decode(said)
     for name in sorted(begun.keys() | now.keys()):
         if begun.get(name) != now.get(name):

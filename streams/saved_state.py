@@ -6,6 +6,7 @@ such a folder, and `ripcurrent checkpoint` writes one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ def partitions_in(folder: Path) -> dict[int, LocalCopy]:
     if len(topics) > 1:
         raise CheckpointError(f"{folder}: holds checkpoints of {' and '.join(topics)}; expected those of one topic")
     return {int(path.name): LocalCopy(folder, topics[0], int(path.name)) for path in sorted(found)}
+
+
+def marks_of(folder: Path) -> dict[str, str]:
+    """What tells these checkpoints from others, by partition."""
+    copies = sorted(partitions_in(folder).items())
+    return {str(p): hashlib.sha256((copy.folder / INDEX).read_bytes()).hexdigest() for p, copy in copies}
 
 
 def read(copy: LocalCopy) -> Snapshot:

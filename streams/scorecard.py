@@ -77,8 +77,11 @@ class Scorecard(Struct, frozen=True):
         return episode_recall(self.episodes)
 
 
-def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, Collection[str]]) -> Scorecard:
-    """Alerts (all revisions, in any order) beside labels. `kinds` says which signals may speak for which kind.
+def score(
+    alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, Collection[str]], since: int = 0
+) -> Scorecard:
+    """Alerts (all revisions, in any order) beside labels. `kinds` says which signals may speak for which kind. Labels
+    that begin before `since` (ms) make alerts true, and are no episodes that should have been caught.
 
     >>> score([], [Label("c", "TH", "refund_surge", 0, 9)], {"refund_surge": ["refund_rate"]}).recall
     0.0
@@ -93,6 +96,8 @@ def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, 
     for label in filter(is_episode, labels):
         right = [a for a in by_creator.get(label.creator_id, []) if is_true(a, label, kinds.get(label.kind, ()))]
         true.update(a.alert_id for a in right)
+        if label.start_ms < since:
+            continue
         first = min(right, key=lambda a: (a.window_end, a.alert_id), default=None)
         delay = detection_delay(label, first) if first is not None else None
         episodes.append(Episode(label, first is not None, delay, first.alert_id if first is not None else None))
@@ -103,7 +108,7 @@ def score(alerts: Iterable[Alert], labels: Sequence[Label], kinds: Mapping[str, 
     for alert_id in false:
         by_signal[any_of[alert_id].signal] = by_signal.get(any_of[alert_id].signal, 0) + 1
     by_kind = tuple(_of_kind(kind, episodes) for kind in sorted({e.label.kind for e in episodes}))
-    alike = _lookalikes(labels, by_creator, true)
+    alike = _lookalikes([label for label in labels if label.start_ms >= since], by_creator, true)
     return Scorecard(
         tuple(episodes), by_kind, len(any_of), false, dict(sorted(by_signal.items())), alike, apart, cover is not None
     )

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from scipy import special
 
 from config.effective import Explained
 from config.schema import Catalogue, Repeat, Severity, Signal
 from streams.calibrate import NOW, OFFSETS, Curves
+from streams.dead_letters import escaped
 from streams.outcome_rows import CaseRow
 from streams.outcome_score import wilson
 from streams.scorecard import LOOKALIKE, Scorecard, false_alarm_rate
@@ -71,7 +73,7 @@ def scorecard_table(card: Scorecard, title: str = "Planted episodes") -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for kind in card.kinds:
         delay = "" if kind.delay_ms is None else duration_text(kind.delay_ms)
-        table.add_row(kind.kind, str(kind.planted), str(kind.caught), f"{kind.recall:.0%}", delay)
+        table.add_row(Text(escaped(kind.kind)), str(kind.planted), str(kind.caught), f"{kind.recall:.0%}", delay)
     table.add_section()
     caught = sum(kind.caught for kind in card.kinds)
     table.add_row("all", str(len(card.episodes)), str(caught), f"{card.recall:.0%}", "")
@@ -88,7 +90,8 @@ def scorecard_lines(card: Scorecard, creators: int, days: float) -> list[str]:
     if card.partial:
         lines.append(f"{len(card.unlabelled)} of them unlabelled: nobody looked there, so they count as neither")
     if card.lookalikes:
-        each = ", ".join(f"{one.kind.removeprefix(LOOKALIKE)} {one.alerted}/{one.planted}" for one in card.lookalikes)
+        kinds = [(escaped(one.kind.removeprefix(LOOKALIKE)), one) for one in card.lookalikes]
+        each = ", ".join(f"{kind} {one.alerted}/{one.planted}" for kind, one in kinds)
         lines.append(f"lookalikes of which something was said, though nothing is wrong: {each}")
     if card.partial:
         return lines

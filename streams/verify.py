@@ -9,6 +9,7 @@ What runs the engine is nobody's business here: all the records from the first o
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from streams.ticks import Tick
 from streams.trace import ASIDE, partitions_of, places
 from streams.windows import NEVER
 
+UNREAD = "the window began before what was read"
 INSTEAD_MAX = 10  # revisions that are told of, where another came out
 
 
@@ -114,6 +116,7 @@ class Case:
         self.quoted: dict[tuple[int, int], Event | str] = {  # what stands there, or why it is none
             (event.partition, event.offset): "is not there" for alert in alerts for event in alert.evidence.events
         }
+        self.begins: dict[int, int] = {}  # by partition: the first offset that was read
         self.came: list[Came] = []
         self.set_aside: set[str] = set()  # events of this creator that became dead letters, since nobody confirmed them
 
@@ -147,11 +150,14 @@ class Case:
     def _finding(self, at: int, came: Came | None) -> Finding:
         said = self.revisions[at]
         alert = said.alert
-        quoted = [why for event in alert.evidence.events if (why := self._wrong_of(alert, at, event))]
+        there = [event for event in alert.evidence.events if event.offset >= self.begins.get(event.partition, 0)]
+        quoted = [why for event in there if (why := self._wrong_of(alert, at, event))]
         test = self._test_of(said.alert) if came is None else came.test
         counted: list[Counted] = []
         if test is not None and self.recounts and said.alert.config_version == self.version:
             counted = self.recounts[at].counted(test, None if came is None else came.since)
+        if any(source.first_offset < self.begins.get(source.partition, 0) for source in alert.evidence.sources):
+            counted = [one._replace(least=0.0, most=math.inf, unsure=UNREAD) for one in counted]
         return Finding(said.alert, counted, quoted, None if came is None else differences(said.line, came.alert))
 
     def _wrong_of(self, alert: Alert, at: int, quoted: EvidenceEvent) -> str:
@@ -227,6 +233,8 @@ class Verification:
         for n, (partition, entry) in enumerate(entries):
             if self._anywhere or partition in self._partitions:
                 if isinstance(entry, Record):
+                    if partition not in newest:
+                        self._begin(partition, entry.offset)
                     newest[partition] = entry.offset
                     mine = self._of_key.get(entry.key, [])
                     for case in mine + [c for c in self._quoting.get((partition, entry.offset), ()) if c not in mine]:
@@ -235,6 +243,10 @@ class Verification:
             if n % ASIDE == 0 and all(self._over(case, newest) for case in self.cases):
                 self.settled = True
                 return
+
+    def _begin(self, partition: int, offset: int) -> None:
+        for case in self.cases:
+            case.begins[partition] = offset
 
     def _over(self, case: Case, newest: Mapping[int, int]) -> bool:
         if not case.partitions:

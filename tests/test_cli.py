@@ -341,7 +341,7 @@ def test_replay_writes_tables_unless_it_is_told_not_to(ripcurrent, tmp_path: Pat
     (source,), options = run["sources"], run["options"]
     assert (source["path"], source["kind"], run["records"]) == (str(tmp_path / "e.jsonl"), "events", len(takeover()))
     told = {"partitions": 1, "sort": False, "close": True, "tables": True, "minutes_per_case": 15, "traces": 20}
-    unasked = dict.fromkeys(("config", "labels", "warmup", "from_checkpoint"))
+    unasked = dict.fromkeys(("config", "labels", "warmup", "from_checkpoint", "checkpoint"))
     assert options == told | unasked | {"events": str(tmp_path / "e.jsonl")}
     (row,) = csv.DictReader((tmp_path / "no" / "episodes.csv").read_text().splitlines())
     assert (row["signal"], row["creator_id"], row["verdict"]) == ("account_takeover", "c_1", "unlabelled")

@@ -184,6 +184,8 @@ def _play_until(run: Run, after: int, killed: bool) -> None:
         run.play(moved, lambda: calls >= after)
     except Killed:
         pass
+    finally:
+        run.leave()
 
 
 def test_what_was_stopped_before_its_first_state_begins_anew(
@@ -300,6 +302,50 @@ def test_alerts_from_a_checkpoint_are_explained_and_verified_from_it(
     assert other.code == 1, other.out
 
 
+def test_a_window_that_began_before_what_is_read_is_not_said_to_differ(
+    recording: Path, tmp_path: Path, ripcurrent: Any
+) -> None:
+    ends = checkpoints(recording, tmp_path / "state", 1_000)
+    behind = tmp_path / "behind.jsonl"
+    behind.write_bytes(b"".join(line for line in recording.read_bytes().splitlines(True) if _stands_behind(line, ends)))
+    out = tmp_path / "out"
+    done = ripcurrent("replay", behind, "--from-checkpoint", tmp_path / "state", "--out", out, "--traces", "0")
+    assert done.code == 0, done.err
+    verified = ripcurrent("verify", out)
+    assert (verified.code, verified.out.endswith("revisions: identical\n")) == (0, True), verified.out
+
+
+def _stands_behind(line: bytes, ends: dict[int, int]) -> bool:
+    if b'"offset":' not in line:
+        return True
+    partition, offset = (int(line.split(name)[1].split(b",")[0]) for name in (b'"partition":', b'"offset":'))
+    return offset >= ends[partition]
+
+
+def test_another_checkpoint_in_the_same_folder_is_not_gone_on_with(recording: Path, tmp_path: Path) -> None:
+    checkpoints(recording, tmp_path / "state", 400)
+    how = {"catalogue": None, "checkpoint": tmp_path / "state"}
+    _play_until(_begun(run_of(recording, tmp_path / "out", **how)), 1, killed=False)
+    checkpoints(recording, tmp_path / "state", 900)
+    with pytest.raises(ResumeError, match="what was begun there has another checkpoint"):
+        run_of(recording, tmp_path / "out", **how).begin({}, resume=True)
+
+
+def _begun(run: Run) -> Run:
+    run.begin({}, resume=False)
+    run.leave()
+    return run
+
+
+def test_two_replays_do_not_write_into_one_folder(recording: Path, tmp_path: Path) -> None:
+    first = run_of(recording, tmp_path)
+    first.begin({}, resume=False)
+    with pytest.raises(ResumeError, match="another replay is writing there"):
+        run_of(recording, tmp_path).begin({}, resume=False)
+    first.end()
+    run_of(recording, tmp_path).begin({}, resume=False)
+
+
 def test_plain_events_are_what_came_behind_the_checkpoint(tmp_path: Path) -> None:
     records = hostile(6, n=900, hours=18)
     plain = [record for record in records if record.value and b"\n" not in record.value]
@@ -339,6 +385,14 @@ def test_offsets_that_are_missing_behind_the_checkpoint_are_told(recording: Path
     run.play(nothing, never)
     assert run.result().gaps.keys() == {0, 1, 2}
     assert min(run.result().gaps.values()) >= 100
+    run.leave()
+    hole = tmp_path / "hole.jsonl"  # it begins before the checkpoint ends
+    first = [line for line in recording.read_bytes().splitlines(True) if b'"offset":2' in line or b'"offset":3' in line]
+    hole.write_bytes(b"".join([kept[0], *first, *kept[1:]]))
+    run = run_of(hole, tmp_path, 1, catalogue=None, checkpoint=tmp_path / "state")
+    run.begin({}, resume=False)
+    run.play(nothing, never)
+    assert min(run.result().gaps[p] for p in range(3)) >= 100
 
 
 def test_another_configuration_takes_over_where_the_checkpoint_ends(recording: Path, tmp_path: Path) -> None:

@@ -110,3 +110,11 @@ def test_where_only_a_part_was_looked_at_no_rate_is_printed_and_what_is_unlabell
     assert lines[1] == "1 of them unlabelled: nobody looked there, so they count as neither"
     assert not any("creator-days" in line for line in lines)
     assert any("creator-days" in line for line in scorecard_lines(score([opened("a")], [], KINDS), 10, 20.0))
+
+
+def test_what_began_in_the_warm_up_makes_alerts_true_and_should_not_have_been_caught() -> None:
+    early, late = (Label("c_1", "TH", "refund_surge", at, at + HOUR) for at in (T0, T0 + 10 * DAY))
+    alert = opened("a", "c_1", "refund_rate", T0 + 30 * 60_000)
+    card = score([alert], [early, late], {"refund_surge": ["refund_rate"]}, since=T0 + DAY)
+    assert (card.false, [episode.label for episode in card.episodes]) == ((), [late])
+    assert score([alert], [late], {"refund_surge": ["refund_rate"]}, since=T0 + DAY).false == ("a",)
