@@ -157,7 +157,7 @@ def _topic_of(name: str, sort: bool, settings: Settings, since: Any, until: Any)
     if sort:
         raise Refused("--sort is for files: a topic has its order")
     names = Topics.with_prefix(settings.topic_prefix)
-    rights.require(settings.bootstrap_servers, "replay kafka:", names, to=name or None)
+    rights.require(settings.bootstrap_servers, "replay", names, to=name or None)
     return topic_range(settings.bootstrap_servers, name or names.source, names.ticks, since, until)
 
 

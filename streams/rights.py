@@ -64,7 +64,7 @@ def needed(topics: Topics, group: str) -> dict[str, tuple[Right, ...]]:
         "topics": tuple(on(name, "Create", "Describe", "DescribeConfigs") for name in every),
         "topics --check": tuple(on(name, "Describe", "DescribeConfigs") for name in every),
         "record": (on(topics.source, "Read"), on(topics.ticks, "Read")),
-        "replay kafka:": (on(topics.source, "Read"), on(topics.ticks, "Read")),
+        "replay": (on(topics.source, "Read"), on(topics.ticks, "Read")),
         "checkpoint": (on(topics.checkpoints, "Read"),),
         "erase": (on(topics.ticks, "Read", "Write"),),
         "simulate --topic": (on(topics.source, "Write"),),
