@@ -212,7 +212,7 @@ def test_in_a_recording_each_record_and_tick_stays_behind_what_it_stood_behind(
         recorded = list(Recording(before).entries())
         write_recording(after, Injected(Recording(before), events).entries(), topic="t", partitions=2)
         found = list(Recording(after).entries())  # RecordingError unless the offsets rise
-    kept = [x for x in map(bare, found) if x[1] != b"p"]  # each partition in its order; that of partitions means nothing
+    kept = [x for x in map(bare, found) if x[1] != b"p"]  # each partition in its order: among them there is none
     assert sorted(kept, key=itemgetter(0)) == sorted(map(bare, recorded), key=itemgetter(0))
     own = [entry for _, entry in found if isinstance(entry, Record) and entry.key == b"p"]
     assert sorted(entry.value or b"" for entry in own) == sorted(event.value for event in events)
