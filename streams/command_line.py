@@ -182,6 +182,21 @@ def check_output(path: Path) -> None:
         raise Refused(str(error)) from None
 
 
+def check_converted(out: Path) -> None:
+    """Likewise for events in any form: a file, or a folder of Parquet."""
+    from streams.convert import check_name
+    from streams.files import MissingExtraError, NoRecordingError, arrow
+
+    try:
+        check_name(out)
+        if out.suffix:
+            check_output(out)
+        else:
+            arrow(str(out))
+    except (NoRecordingError, MissingExtraError) as error:
+        raise Refused(str(error)) from None
+
+
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Any]:
     """A bar on standard error, where that is a terminal; gives a function that takes how far it is, and of how many

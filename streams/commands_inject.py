@@ -9,9 +9,8 @@ import typer
 
 from streams.command_line import (
     Events,
-    Refused,
     app,
-    check_output,
+    check_converted,
     check_parent,
     examples,
     output,
@@ -45,8 +44,8 @@ def inject(
     """
     import msgspec
 
-    from streams.convert import Converter, check_name
-    from streams.files import MissingExtraError, NoRecordingError, arrow, whole_path
+    from streams.convert import Converter
+    from streams.files import whole_path
     from streams.inject import plan_episodes
     from streams.injected import Injected
     from streams.scenario import read_injection
@@ -54,14 +53,7 @@ def inject(
     from streams.simulate import write_labels
 
     check_parent(labels)
-    try:
-        check_name(out)
-        if out.suffix:
-            check_output(out)
-        else:
-            arrow(str(out))
-    except (NoRecordingError, MissingExtraError) as error:
-        raise Refused(str(error)) from None
+    check_converted(out)
     injection = read_injection(scenario)
     if seed is not None:
         injection = msgspec.structs.replace(injection, seed=seed)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.command_line import Events, Refused, Sort, app, check_output, examples, output, progress, source_of
+from streams.command_line import Events, Sort, app, check_converted, examples, output, progress, source_of
 
 
 @app.command(
@@ -32,17 +32,9 @@ def convert(
 
     What is written replays to the same alerts. Fields that the contract does not name are not kept in columns.
     """
-    from streams.convert import Converter, check_name
-    from streams.files import MissingExtraError, NoRecordingError, arrow
+    from streams.convert import Converter
 
-    try:
-        check_name(out)
-        if out.suffix:
-            check_output(out)
-        else:
-            arrow(str(out))
-    except (NoRecordingError, MissingExtraError) as error:
-        raise Refused(str(error)) from None
+    check_converted(out)
     with source_of(events, 4, sort) as source, progress("converting", source.total) as moved:
         converter = Converter(source, raw=raw, progress=moved)
         converter.write(out)

@@ -138,6 +138,12 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def sync(path: Path) -> None:
+    """What is written is on the disk: a full one says so now."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
 def scratch(doing: str) -> Iterator[Path]:
     """A folder for what has no room in memory, gone afterwards."""

@@ -29,6 +29,22 @@ class ProcessEndedError(RipcurrentError):
     """A process of a replay ended before its share did."""
 
 
+class StoppedError(Exception):
+    """Somebody asked us to stop; what is worth it is saved."""
+
+
+def heeding(pause: Pause, read: Callable[[], int]) -> Callable[[int], None]:
+    """Takes the number of entries now and then, and raises StoppedError when it is time to stop; `read` says how far
+    the source was read.
+    """
+
+    def progress(entries: int) -> None:
+        if pause(read(), entries):
+            raise StoppedError
+
+    return progress
+
+
 class _Told(NamedTuple):
     """What a process says: how far it is, or how it ended."""
 

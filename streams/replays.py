@@ -18,7 +18,7 @@ from streams.engine import Engine
 from streams.labels import read_kinds
 from streams.outcome import outcome
 from streams.outcome_rows import EpisodeRow, LabelRow, ScoreRow
-from streams.processes import Moved, Pause, run
+from streams.processes import Moved, Pause, StoppedError, heeding, run
 from streams.replay import replay
 from streams.scorecard import Label
 from streams.security import pseudonyms_for
@@ -56,14 +56,10 @@ def told(job: Replay, pause: Pause) -> Told | None:
         engines.append(Engine(catalogue, topic, partition, pseudonyms))
         return engines[-1]
 
-    def progress(entries: int) -> None:
-        if pause(source.done, entries):
-            raise _StoppedError
-
     try:
         result = replay(source.entries(), job.catalogue, topic=source.topic, close=source.kind == "events",
-                        engine=engine, progress=progress)  # fmt: skip
-    except _StoppedError:
+                        engine=engine, progress=heeding(pause, lambda: source.done))  # fmt: skip
+    except StoppedError:
         return None
     titles = {name: one.title for name, one in job.catalogue.signals.items()}
     rows = outcome(result, titles, job.labels, read_kinds())
@@ -74,10 +70,6 @@ def told(job: Replay, pause: Pause) -> Told | None:
         min((one.started for one in began), default=0), max((one.clock.closed for one in began), default=0),
         source.warning(),
     )  # fmt: skip
-
-
-class _StoppedError(Exception):
-    """Somebody asked us to stop."""
 
 
 def replays(jobs: Sequence[Replay], moved: Moved, stopped: Callable[[], bool]) -> list[Told] | None:

@@ -15,7 +15,7 @@ from streams.cases import Cases
 from streams.columns import Record
 from streams.engine import Engine
 from streams.errors import CheckpointError
-from streams.processes import Pause
+from streams.processes import Pause, StoppedError, heeding
 from streams.pseudonyms import Pseudonyms
 from streams.records import Alert
 from streams.reload import fixed_while_running
@@ -77,7 +77,7 @@ def work(share: Share, pause: Pause) -> str | None:
     try:
         begun = partial(starts.part, make=usual)
         play(entries, parts, begun, pause=lambda n: saving(pause(source.done, n)))
-    except _StoppedError:
+    except StoppedError:
         return None
     if share.close:
         close_all(parts)
@@ -93,21 +93,13 @@ def trace(share: Share, alerts: Sequence[Sequence[Alert]], pause: Pause) -> dict
     source = share.opening.open(share.has)
     starts = share.starts(source)
 
-    def progress(entries: int) -> None:
-        if pause(source.done, entries):
-            raise _StoppedError
-
     try:
         return traces(
             share.mine(starts.entries(source)), starts.usual_catalogue(), asked, topic=source.topic,
-            close=bool(share.close), progress=progress, begin=starts.part,
+            close=bool(share.close), progress=heeding(pause, lambda: source.done), begin=starts.part,
         )  # fmt: skip
-    except _StoppedError:
+    except StoppedError:
         return None
-
-
-class _StoppedError(Exception):
-    """Somebody asked us to stop; what is worth it is saved."""
 
 
 class _Saving:
@@ -126,7 +118,7 @@ class _Saving:
         elif any(len(part.alerts) + len(part.dead) > HELD_MAX for part in self.parts.values()):
             self.files.drain(self.parts)
         if stop:
-            raise _StoppedError
+            raise StoppedError
 
 
 class Starts:

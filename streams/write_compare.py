@@ -6,7 +6,6 @@ never tells of two.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from msgspec import Struct, json
 
 from streams.compare_rows import COMPARED, SWEPT
-from streams.files import whole_path
+from streams.files import sync, whole_path
 from streams.page import Page
 from streams.write_arrow import write_parquet
 from streams.write_csv import write_csv
@@ -43,13 +42,7 @@ def write_compare(
                 write_parquet(TABLES[name], each, whole(f"{name}.parquet"))
         write_page(page, whole(PAGE))
         for part in parts.values():
-            _sync(part)
+            sync(part)
     ours = {PAGE, *(f"{name}.{ending}" for name in TABLES for ending in ("csv", "parquet"))}
     for name in sorted(ours - parts.keys()):
         (folder / name).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """What is written is on the disk: a full one says so now."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

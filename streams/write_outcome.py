@@ -19,7 +19,7 @@ from msgspec import to_builtins
 
 from config.schema import Catalogue
 from streams.errors import RipcurrentError
-from streams.files import FULL, whole_path
+from streams.files import FULL, sync, whole_path
 from streams.outcome import Rows, Truth
 from streams.outcome_rows import TABLES
 from streams.recording import TOPIC
@@ -75,7 +75,7 @@ def write_outcome(
         took = {**(timings or {}), "tables_seconds": round(time.monotonic() - began, 3)}
         run_file.write_bytes(run_json(facts, took))
         for part in parts.values():
-            _sync(part)
+            sync(part)
         write_result(result, folder, topic)  # whole or not at all; behind it there is nothing but names to be given
     for name in sorted(set(OURS) - set(parts)):
         (folder / name).unlink(missing_ok=True)
@@ -90,12 +90,6 @@ def _write_tables(rows: Rows, facts: Mapping[str, Any], whole: Callable[[str], P
             write_parquet(TABLES[name], each, whole(f"{name}.parquet"))
         write_duckdb(rows, whole(DUCKDB))
         write_excel(rows, facts, whole(EXCEL))
-
-
-def _sync(path: Path) -> None:
-    """What is written is on the disk: a full one says so now."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 @contextmanager
